@@ -1,0 +1,3 @@
+from kerasdl.cli import main
+
+raise SystemExit(main())

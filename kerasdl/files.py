@@ -1,0 +1,61 @@
+"""Where do our files lie, and how is one written or trusted?"""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def folder(name: str) -> Path:
+    """Return the folder ``tutorials`` or ``data`` that belongs to this installation.
+
+    A wheel carries both inside the package; a checkout or an editable install has them beside it.
+
+    Raises:
+        FileNotFoundError: neither place has the folder.
+    """
+    for candidate in (_PACKAGE / name, _PACKAGE.parent / name):
+        if candidate.is_dir():
+            return candidate
+    raise FileNotFoundError(f"folder {name!r} is missing from {_PACKAGE}: reinstall kerasdl")
+
+
+def cache() -> Path:
+    """Return the folder for downloaded data: ``KERASDL_CACHE``, else ``~/.cache/kerasdl``. It may not exist."""
+    return Path(os.environ.get("KERASDL_CACHE") or Path.home() / ".cache" / "kerasdl")
+
+
+def sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write(path: str | Path, content: str | bytes) -> Path:
+    """Write a whole file or none: to a temporary name in the same folder, then renamed over ``path``.
+
+    A reader never sees half of it, whenever the writer is killed. Parent folders are made. Text is UTF-8
+    with ``\\n`` line ends on every system.
+
+    Example:
+        >>> import tempfile
+        >>> write(Path(tempfile.mkdtemp()) / "a" / "b.txt", "whole").read_text()
+        'whole'
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = content.encode() if isinstance(content, str) else content
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:  # a KeyboardInterrupt, too, must leave no litter
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path

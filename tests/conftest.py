@@ -1,0 +1,25 @@
+"""What every test shares: a hermetic data search, and the real data where it is found."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+REAL_DATA = Path(os.environ.get("KERASDL_DATA") or CHECKOUT.parent / "shared" / "data")
+
+
+@pytest.fixture(autouse=True)
+def hermetic(monkeypatch, tmp_path):
+    """No test sees this user's data folder or cache unless it asks for it."""
+    monkeypatch.delenv("KERASDL_DATA", raising=False)
+    monkeypatch.setenv("KERASDL_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def real_data(monkeypatch) -> Path:
+    """The folder of the real data sets, set as ``KERASDL_DATA``; the test is skipped where there is none."""
+    if not REAL_DATA.is_dir():
+        pytest.skip("the real data sets are not here: set KERASDL_DATA to their folder")
+    monkeypatch.setenv("KERASDL_DATA", str(REAL_DATA))
+    return REAL_DATA

@@ -1,0 +1,40 @@
+import os
+
+import pytest
+
+from kerasdl import files
+
+
+def test_write_replaces_the_whole_file(tmp_path):
+    path = tmp_path / "deep" / "a.txt"
+    files.write(path, "one\n")
+    files.write(path, b"two\n")
+    assert path.read_bytes() == b"two\n"
+    assert os.listdir(path.parent) == ["a.txt"]
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, OSError])
+def test_an_interrupted_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch, interruption):
+    path = files.write(tmp_path / "a.txt", "old")
+
+    def interrupt(*_):
+        raise interruption
+
+    monkeypatch.setattr(os, "replace", interrupt)
+    with pytest.raises(interruption):
+        files.write(path, "new")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_sha256_of_the_empty_file(tmp_path):
+    # FIPS 180-4's digest of the empty message.
+    empty = files.write(tmp_path / "empty", b"")
+    assert files.sha256(empty) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_folders_are_found_and_a_missing_one_says_so():
+    assert files.folder("tutorials").is_dir()
+    assert files.folder("data").is_dir()
+    with pytest.raises(FileNotFoundError, match="reinstall"):
+        files.folder("nowhere")
