@@ -23,7 +23,7 @@ def folder(name: str) -> Path:
 
 
 def cache() -> Path:
-    """Return the folder for downloaded data: ``KERASDL_CACHE``, else ``~/.cache/kerasdl``. It may not exist."""
+    """Return the folder for downloaded data: ``KERASDL_CACHE``, else ``~/.cache/kerasdl``."""
     return Path(os.environ.get("KERASDL_CACHE") or Path.home() / ".cache" / "kerasdl")
 
 

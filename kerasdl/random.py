@@ -53,9 +53,9 @@ def set_seed(seed: int) -> None:
 
 @contextlib.contextmanager
 def seeded(seed: int | None) -> Iterator[None]:
-    """Draw from ``seed`` inside the block and leave the streams outside it untouched. ``None``: fresh entropy.
+    """Draw from ``seed`` inside the block and leave the streams outside it as they were.
 
-    Estimators use it to obey their ``random_state`` without a word to the rest of the program.
+    ``None`` draws fresh entropy. Estimators use it to obey their ``random_state``.
     """
     global _chance
     before, _chance = _chance, _Chance(seed)
