@@ -6,7 +6,14 @@ Importing ``kerasdl`` loads neither Keras nor a backend. Ask for a room by its n
     from kerasdl import models  # Keras, on the backend that is configured
 """
 
-from kerasdl.random import set_seed
-
-__all__ = ["set_seed"]
 __version__ = "0.1.0"
+__all__ = ["set_seed"]
+
+
+def __getattr__(name: str):
+    # NumPy's import alone is most of the time that `kerasdl --help` may take.
+    if name == "set_seed":
+        from kerasdl.random import set_seed
+
+        return set_seed
+    raise AttributeError(f"module 'kerasdl' has no attribute {name!r}")

@@ -1,33 +1,10 @@
 """Is this argument fit to use? Each answer is one line: the argument, its value, the mend."""
 
-import difflib
-from collections.abc import Iterable
-
 import numpy as np
 
+from kerasdl.names import nearest, one_of
 
-def nearest(value: str, names: Iterable[str]) -> str:
-    """Return ``did you mean 'x'?`` for the name closest to ``value``, or the list of names if none is close.
-
-    Example:
-        >>> nearest("polynomal", ["polynomial", "linear"])
-        "did you mean 'polynomial'?"
-    """
-    names = sorted(names)
-    close = difflib.get_close_matches(value, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
-
-
-def one_of(argument: str, value: str, names: Iterable[str]) -> str:
-    """Return ``value`` if it is one of ``names``.
-
-    Raises:
-        ValueError: it is not; the message gives the nearest name.
-    """
-    names = list(names)
-    if value not in names:
-        raise ValueError(f"{argument}={value!r} is not known; {nearest(str(value), names)}")
-    return value
+__all__ = ["finite", "fraction", "nearest", "not_negative", "one_of", "positive_int", "same_length"]
 
 
 def positive_int(argument: str, value: int) -> int:

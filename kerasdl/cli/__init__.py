@@ -1,0 +1,123 @@
+"""What can I run? ``kerasdl list · run · compare · doctor · data``.
+
+Each command's work lives in a module of its own, imported when it is asked for: ``--help`` and ``list``
+answer at once.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kerasdl import __version__, backends
+
+DESCRIPTION = "The deep-learning foundations course, on TensorFlow, JAX or PyTorch."
+EPILOG = """\
+examples:
+  kerasdl run --fast                          the whole course in minutes, offline
+  kerasdl run polynomial_fit --set epochs=20  one chapter, one setting changed
+  kerasdl run --backend jax torch && kerasdl compare
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0: all is well. 1: a chapter failed, backends disagree, or something is missing. 2: the command was not
+    understood. 130: interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        # What a user can mend arrives as one line; anything else is a fault of ours and keeps its traceback.
+        print(f"kerasdl: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ValueError) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "kerasdl",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"kerasdl {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    command = commands.add_parser("list", help="the chapters, a line each")
+    command.add_argument("chapter", nargs="*", metavar="CHAPTER", help="show these chapters' settings")
+    command.set_defaults(run=_list)
+
+    command = commands.add_parser("run", help="run chapters; no name runs the whole course")
+    command.add_argument("chapter", nargs="*", metavar="CHAPTER", help="by name or number")
+    command.add_argument(
+        "--backend",
+        nargs="+",
+        action="extend",
+        metavar="B",
+        choices=[*backends.NAMES, "all"],
+        help="tensorflow, jax, torch, or all that are installed; each runs in a process of its own",
+    )
+    command.add_argument("--fast", action="store_true", help="small settings: seconds a chapter")
+    command.add_argument("--set", action="extend", nargs="+", default=[], metavar="NAME=VALUE")
+    _add_out(command)
+    command.set_defaults(run=_run)
+
+    command = commands.add_parser("compare", help="hold the backends' stored results side by side")
+    command.add_argument("folder", nargs="?", type=Path, help="where they are (default: as --out)")
+    _add_out(command)
+    command.set_defaults(run=_compare)
+
+    command = commands.add_parser("doctor", help="what is installed, what is missing, and how to mend it")
+    command.set_defaults(run=_doctor)
+
+    command = commands.add_parser("data", help="the data sets: where each comes from")
+    command.add_argument("action", choices=["list", "fetch", "verify"])
+    command.add_argument("name", nargs="*", metavar="NAME", help="data sets; none means all")
+    command.set_defaults(run=_data)
+    return parser
+
+
+def _add_out(command: argparse.ArgumentParser) -> None:
+    default = Path("kerasdl-results")
+    command.add_argument("--out", type=Path, default=default, metavar="DIR", help=f"default: {default}")
+
+
+def _list(options: argparse.Namespace) -> int:
+    from kerasdl import syllabus
+
+    chosen = [syllabus.find(name) for name in options.chapter]
+    for script in chosen or syllabus.scripts():
+        print(f"{script.number}  {script.name:<26} {script.summary}")
+        for name, value in script.settings.items() if chosen else ():
+            fast = f"   (fast: {script.fast[name]!r})" if name in script.fast else ""
+            print(f"    {name}={value!r}{fast}")
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    from kerasdl.cli import run
+
+    return run.run(options.chapter, options.backend or [], options.fast, options.set, options.out)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from kerasdl import report, results
+
+    return 0 if report.compare(results.load_all(options.folder or options.out)) else 1
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from kerasdl.cli import doctor
+
+    return doctor.examine()
+
+
+def _data(options: argparse.Namespace) -> int:
+    from kerasdl.cli import data
+
+    return data.act(options.action, options.name)

@@ -1,0 +1,108 @@
+"""Is this machine ready? What is installed, what is missing, and the command that mends it."""
+
+import os
+import platform
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import PackageNotFoundError, version
+
+from rich.table import Table
+
+from kerasdl import backends, files, report
+
+PACKAGES = ("kerasdl", "keras", "numpy", "pandas", "scikit-learn", "seaborn")
+IMPORT_SECONDS = 120
+
+# Run in a process each: a broken backend must not break the doctor, and no two share a process well.
+PROBES = {
+    "tensorflow": "import tensorflow as b; d = [x.name for x in b.config.list_physical_devices()]",
+    "jax": "import jax as b; d = [str(x) for x in b.devices()]",
+    "torch": (
+        "import torch as b; c = b.cuda; d = ['cpu'] + [c.get_device_name(i) for i in range(c.device_count())]"
+    ),
+}
+
+
+def examine() -> int:
+    """Print what is here and how to mend what is not; return 0 if at least one backend works."""
+    console = report.console()
+    table = Table(show_header=False, show_edge=False, pad_edge=False)
+    table.add_row("Python", f"{platform.python_version()} ({sys.executable})", "")
+    for package in PACKAGES:
+        found = _version(package)
+        table.add_row(package, found or "missing", "" if found else f"pip install {package}")
+    table.add_section()
+    with ThreadPoolExecutor() as pool:
+        states = dict(zip(backends.NAMES, pool.map(_probe, backends.NAMES), strict=True))
+    for name, (works, state) in states.items():
+        table.add_row(name, state, "" if works else backends.install_command(name))
+    table.add_row("GPU", *_gpu(states))
+    table.add_row("backend used", *_chosen())
+    table.add_section()
+    table.add_row("KERASDL_DATA", *_data_folder())
+    table.add_row("cache", str(files.cache()) + ("" if files.cache().is_dir() else " (empty)"), "")
+    for row in _data_sets():
+        table.add_row(*row)
+    console.print(table)
+    return 0 if any(works for works, _ in states.values()) else 1
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _probe(name: str) -> tuple[bool, str]:
+    """Whether a backend imports, and its version and devices or its last words."""
+    if name not in backends.installed():
+        return False, "not installed"
+    code = PROBES[name] + "; print(b.__version__, '|', ', '.join(d))"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            capture_output=True,
+            text=True,
+            timeout=IMPORT_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return False, f"installed, but its import took more than {IMPORT_SECONDS} s"
+    last = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()[-1:]
+    return done.returncode == 0, last[
+        0
+    ] if last else f"installed, but its import ended with {done.returncode}"
+
+
+def _gpu(states: dict[str, tuple[bool, str]]) -> tuple[str, str]:
+    devices = {name: state.partition("|")[2].lower() for name, (works, state) in states.items() if works}
+    seeing = [name for name, seen in devices.items() if any(w in seen for w in ("gpu", "cuda", "nvidia"))]
+    if seeing:
+        return f"seen by {', '.join(seeing)}", ""
+    return "none seen; the course needs none", "with one: pip install 'kerasdl[jax-gpu]' or [tensorflow-gpu]"
+
+
+def _chosen() -> tuple[str, str]:
+    try:
+        choice = backends.choose()
+    except (ValueError, ModuleNotFoundError) as error:
+        return "none", str(error)
+    return f"{choice.name} ({choice.reason})", ""
+
+
+def _data_folder() -> tuple[str, str]:
+    folder = os.environ.get("KERASDL_DATA")
+    if not folder:
+        return "not set", "set it to a folder that holds the data files, if you have them"
+    return folder, "" if os.path.isdir(folder) else "no such folder: correct or unset KERASDL_DATA"
+
+
+def _data_sets() -> list[tuple[str, str, str]]:
+    from kerasdl import datasets
+
+    return [
+        (f"  {name}", state, mend)
+        for name, state, mend in ((s.name, s.state, s.mend) for s in datasets.status())
+    ]

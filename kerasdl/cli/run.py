@@ -1,0 +1,189 @@
+"""How do chapters run? One process a backend, watched from here; a chapter that fails stops no other."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from kerasdl import backends, course, names, report, results, syllabus
+
+LOG = "output.txt"
+PARTIAL_LOG = f"{LOG}.partial"
+GRACE_SECONDS = 5  # for a worker to clean up after Ctrl-C before it is killed
+
+
+@dataclass
+class Outcome:
+    """How one chapter ended: an empty error is success."""
+
+    script: syllabus.Script
+    backend: str
+    seconds: float
+    error: str
+
+
+def run(
+    chapters: Sequence[str], backend_names: Sequence[str], fast: bool, settings: Sequence[str], out: Path
+) -> int:
+    """Run chapters on backends, show what they found, and return the exit code.
+
+    Args:
+        chapters: by name or number; none means the whole course.
+        backend_names: one process each; none means the one configured or installed.
+        fast: use the chapters' fast settings.
+        settings: ``NAME=VALUE`` words; each goes to the chapters that have such a setting.
+        out: results go to ``out/BACKEND/CHAPTER``.
+
+    Raises:
+        ValueError: an unknown chapter, or a setting that no chosen chapter has.
+        ModuleNotFoundError: a backend that is not installed.
+    """
+    scripts = list(dict.fromkeys(map(syllabus.find, chapters))) or syllabus.scripts()
+    _check_settings(settings, scripts)
+    chosen = _backends(backend_names)
+    outcomes: list[Outcome] = []
+    single = len(scripts) == len(chosen) == 1
+    interrupted = False
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = report.console()
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("starting", total=len(scripts) * len(chosen))
+        try:
+            for backend in chosen:
+                for event in _events(scripts, backend, fast, settings, out):
+                    if isinstance(event, Outcome):
+                        outcomes.append(event)
+                        progress.advance(bar)
+                        _say(console, event, out, whole=single)
+                    else:
+                        progress.update(bar, description=event)
+        except KeyboardInterrupt:
+            interrupted = True
+    found = [
+        results.load(path)
+        for done in outcomes
+        if (path := out / done.backend / done.script.name / results.FILE).exists()
+    ]
+    if found and not single:
+        report.show(found)
+    failed = [done for done in outcomes if done.error]
+    for done in failed:
+        where = out / done.backend / done.script.name / LOG
+        console.print(f"[red]failed[/] {done.script.name} on {done.backend}: {done.error} (see {where})")
+    if outcomes:
+        console.print(f"Figures, histories and results are in {out}.", soft_wrap=True)
+    if interrupted:
+        console.print(f"interrupted: {len(outcomes)} of {len(scripts) * len(chosen)} chapters had ended")
+        return 130
+    return 1 if failed else 0
+
+
+def _say(console, outcome: Outcome, out: Path, whole: bool) -> None:
+    """A chapter asked for alone shows all it printed; one of many, a line."""
+    log = out / outcome.backend / outcome.script.name / LOG
+    if whole and log.exists():
+        console.print(log.read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
+        return
+    mark = "[red]✗[/]" if outcome.error else "[green]✓[/]"
+    script = outcome.script
+    name = f"{outcome.backend:<11} {script.number} {script.name:<26}"
+    console.print(f"{mark} {name} {outcome.seconds:6.1f} s", highlight=False)
+
+
+def _check_settings(settings: Sequence[str], scripts: Sequence[syllabus.Script]) -> None:
+    known = {name for script in scripts for name in script.settings}
+    for word in settings:
+        names.one_of("setting", word.partition("=")[0], known)
+    for script in scripts:
+        course.overrides(_for(script, settings), script.settings)
+
+
+def _for(script: syllabus.Script, settings: Sequence[str]) -> list[str]:
+    return [word for word in settings if word.partition("=")[0] in script.settings]
+
+
+def _backends(wanted: Sequence[str]) -> list[str]:
+    if "all" in wanted:
+        wanted = backends.installed()
+    if not wanted:
+        choice = backends.choose()
+        print(f"backend: {choice.name} ({choice.reason})")
+        return [choice.name]
+    return list(dict.fromkeys(backends.choose(name).name for name in wanted))
+
+
+def _events(
+    scripts: Sequence[syllabus.Script], backend: str, fast: bool, settings: Sequence[str], out: Path
+) -> Iterator[str | Outcome]:
+    """Yield, as they come, lines that say what is going on, and each chapter's outcome.
+
+    A worker that dies takes one chapter with it: another goes on with the rest.
+    """
+    waiting = list(scripts)
+    while waiting:
+        jobs = [
+            {"path": str(script.path), "arguments": _arguments(script, backend, fast, settings, out)}
+            for script in waiting
+        ]
+        yield f"{backend}: starting"
+        with _Worker(backend, jobs, out) as worker:
+            for event in worker:
+                script = waiting[0]
+                if event["event"] == "progress":
+                    yield f"{backend}: {script.name}, {event['label']} {event['share']:.0%}"
+                elif event["event"] == "start":
+                    yield f"{backend}: {script.name}"
+                else:
+                    yield Outcome(waiting.pop(0), backend, event["seconds"], event["error"])
+        if waiting:
+            script = waiting.pop(0)
+            folder = out / backend / script.name
+            if (folder / PARTIAL_LOG).exists():
+                os.replace(folder / PARTIAL_LOG, folder / LOG)
+            yield Outcome(script, backend, 0.0, f"its process ended with code {worker.process.returncode}")
+
+
+def _arguments(
+    script: syllabus.Script, backend: str, fast: bool, settings: Sequence[str], out: Path
+) -> list[str]:
+    words = [word for setting in _for(script, settings) for word in ("--set", setting)]
+    return [*(["--fast"] if fast else []), *words, "--backend", backend, "--out", str(out.absolute())]
+
+
+class _Worker:
+    """A process that runs chapters one after another and reports on its standard output."""
+
+    def __init__(self, backend: str, jobs: list[dict], out: Path):
+        environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONUTF8": "1"}
+        environment.setdefault("MPLBACKEND", "agg")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "kerasdl.cli.worker", str(out / backend), json.dumps(jobs)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def __enter__(self) -> "_Worker":
+        return self
+
+    def __iter__(self) -> Iterator[dict]:
+        for line in self.process.stdout:
+            yield json.loads(line)
+        self.process.wait()
+
+    def __exit__(self, *_) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
+            try:
+                self.process.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.process.stdout.close()

@@ -1,0 +1,63 @@
+"""What happens in a backend's process? Chapters run here as ``__main__``, their output kept in files.
+
+Started by :mod:`kerasdl.cli.run` as ``python -m kerasdl.cli.worker OUT/BACKEND JOBS``; standard output
+carries one JSON event a line.
+"""
+
+import json
+import os
+import runpy
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from kerasdl import course
+from kerasdl.cli.run import LOG, PARTIAL_LOG
+
+
+def main() -> None:
+    """Run each job in turn: one that fails stops no other."""
+    out, jobs = Path(sys.argv[1]), json.loads(sys.argv[2])
+    # The events' pipe gets a descriptor of its own; 1 and 2 then belong to the chapter, whatever writes to
+    # them: Python, or a backend's C++.
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+
+    def send(event: str, **fields) -> None:
+        print(json.dumps({"event": event, **fields}), file=events, flush=True)
+
+    course.on_progress = lambda label, share: send("progress", label=label, share=share)
+    for job in jobs:
+        send("start")
+        started = time.perf_counter()
+        error = _run(out / Path(job["path"]).stem.partition("_")[2], job["path"], job["arguments"])
+        send("end", seconds=time.perf_counter() - started, error=error)
+
+
+def _run(folder: Path, path: str, arguments: list[str]) -> str:
+    """Run one script with its output in ``folder``; return what went wrong in a line, or nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / PARTIAL_LOG, "w", encoding="utf-8") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    error = ""
+    sys.argv = [path, *arguments]
+    try:
+        runpy.run_path(path, run_name="__main__")
+    except KeyboardInterrupt:
+        (folder / PARTIAL_LOG).unlink()
+        raise SystemExit(130) from None
+    except (Exception, SystemExit) as failure:  # whatever a chapter raises, the others still run
+        traceback.print_exc()
+        error = f"{type(failure).__name__}: {failure}".splitlines()[0]
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.clear_session()
+    os.replace(folder / PARTIAL_LOG, folder / LOG)
+    return error
+
+
+if __name__ == "__main__":
+    main()

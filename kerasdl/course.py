@@ -1,0 +1,212 @@
+"""What is a chapter? Settings declared once, results held to their references, everything it made kept.
+
+A chapter's script opens with one declaration and ends with one call::
+
+    chapter = course.Chapter("polynomial_fit", settings={"epochs": 100, "seed": 0}, fast={"epochs": 5})
+    settings = chapter.settings
+    ...
+    chapter.check("test MSE", mse, band=(0, 2e-4), tolerance=1e-6, reference=1e-4, source="the noise")
+    chapter.finish()
+
+Run as ``python tutorials/04_polynomial_fit.py``, the script understands ``--fast``, ``--set NAME=VALUE``,
+``--backend NAME`` and ``--out DIR``; the command line runs it in just this way.
+"""
+
+import argparse
+import ast
+import io
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+from kerasdl import backends, files, names, results
+
+DEFAULT_OUT = Path("kerasdl-results")
+
+Item = TypeVar("Item")
+
+# The command line's worker listens here: (label, share done).
+on_progress: Callable[[str, float], None] | None = None
+
+
+class OutOfBand(AssertionError):
+    """A result of a full run left its accepted band."""
+
+
+class Chapter:
+    """One run of one chapter.
+
+    Creating it reads the command line, chooses the backend where none is configured, and says so; hence it
+    stands before the first import of Keras.
+
+    Args:
+        name: the script's name without its number.
+        settings: each setting and its value in a full run: numbers, words, booleans, tuples of these.
+        fast: what ``--fast`` changes.
+
+    Attributes:
+        settings: the settings of this run, as attributes.
+        fast: whether this is a fast run.
+        backend: the backend's name.
+        folder: where figures, history and results go: ``OUT/BACKEND/NAME``.
+
+    Raises:
+        ValueError: an unknown or unreadable setting; the message gives the nearest name.
+        ModuleNotFoundError: no backend, or not the one asked for, is installed.
+    """
+
+    def __init__(self, name: str, settings: dict[str, Any], fast: dict[str, Any] | None = None):
+        for setting in fast or {}:
+            names.one_of("fast", setting, settings)
+        request = _request(name)
+        choice = backends.use(request.backend)
+        chosen = {**settings, **(fast or {} if request.fast else {}), **overrides(request.set, settings)}
+        self.name, self.fast, self.backend = name, request.fast, choice.name
+        self.settings = SimpleNamespace(**chosen)
+        self.folder = request.out / choice.name / name
+        self._result = results.Result(name, choice.name, request.fast, chosen)
+        self._started = time.perf_counter()
+        # What an earlier run found must not stand beside what this one makes.
+        (self.folder / results.FILE).unlink(missing_ok=True)
+        print(f"{name} on {choice.name} ({choice.reason}){', fast' if request.fast else ''}")
+
+    def uses(self, data: Any) -> Any:
+        """Print which source a data set of :mod:`kerasdl.datasets` came from, record it, and return the set."""
+        print(data.note)
+        self._result.data[type(data).__name__] = data.source
+        return data
+
+    def track(self, items: Iterable[Item], label: str) -> Iterator[Item]:
+        """Yield the items, showing how far along they are: a bar on a terminal, the command line's own there."""
+        items = list(items)
+        if on_progress is None:
+            from rich.console import Console
+            from rich.progress import track
+
+            console = Console(stderr=True)
+            yield from track(items, label, transient=True, console=console, disable=not console.is_terminal)
+            return
+        for done, item in enumerate(items):
+            on_progress(label, done / len(items))
+            yield item
+        on_progress(label, 1.0)
+
+    def figure(self, name: str, figure) -> Path:
+        """Save a matplotlib figure as ``NAME.png``, show it in a notebook, and return its path."""
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=150)
+        if "ipykernel" in sys.modules:
+            from IPython.display import display
+
+            display(figure)
+        path = files.write(self.folder / f"{name}.png", buffer.getvalue())
+        print(f"figure: {path}")
+        return path
+
+    def history(self, name: str, table) -> Path:
+        """Save a training history or any other pandas table as ``NAME.csv`` and return its path."""
+        return files.write(self.folder / f"{name}.csv", table.to_csv(lineterminator="\n"))
+
+    def check(
+        self,
+        name: str,
+        measured: float,
+        *,
+        band: tuple[float, float],
+        tolerance: float,
+        reference: float | None = None,
+        source: str,
+    ) -> None:
+        """Record a result: see :class:`kerasdl.results.Check`.
+
+        Raises:
+            ValueError: a name used twice, or a band whose edges are the wrong way round.
+        """
+        if name in [check.name for check in self._result.checks]:
+            raise ValueError(f"check {name!r} is recorded twice: give each its own name")
+        if not band[0] <= band[1]:
+            raise ValueError(f"band={band!r} of check {name!r}: give (lowest, highest)")
+        self._result.checks.append(
+            results.Check(name, float(measured), band, float(tolerance), reference, source)
+        )
+
+    def finish(self) -> None:
+        """Save the results, print them beside their references, and hold a full run to its bands.
+
+        Raises:
+            OutOfBand: in a full run, a result lies outside its band.
+        """
+        from kerasdl import report
+
+        self._result.seconds = time.perf_counter() - self._started
+        self._result.versions = _versions(self.backend)
+        self._result.save(self.folder)
+        report.show([self._result])
+        if self._result.outside and not self.fast:
+            names = ", ".join(f"{check.name} = {check.measured:.4g}" for check in self._result.outside)
+            raise OutOfBand(f"outside the accepted band: {names}")
+
+
+def overrides(assignments: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
+    """Read ``NAME=VALUE`` words into settings, each of the kind that its default is.
+
+    Raises:
+        ValueError: no ``=``, an unknown name, or a value of another kind.
+
+    Example:
+        >>> overrides(["epochs=20", "hidden=64,32"], {"epochs": 100, "hidden": (256,)})
+        {'epochs': 20, 'hidden': (64, 32)}
+    """
+    chosen = {}
+    for assignment in assignments:
+        name, separator, text = assignment.partition("=")
+        if not separator:
+            raise ValueError(f"--set {assignment!r}: write NAME=VALUE")
+        default = settings[names.one_of("setting", name, settings)]
+        chosen[name] = _parse(name, text, default)
+    return chosen
+
+
+def _parse(name: str, text: str, default: Any) -> Any:
+    if isinstance(default, str):
+        return text
+    try:
+        value = ast.literal_eval(text)
+        if isinstance(default, tuple) and not isinstance(value, tuple):
+            value = (value,)
+        if isinstance(default, float) and type(value) is int:
+            value = float(value)
+        if type(value) is type(default):
+            return value
+    except (ValueError, SyntaxError):
+        pass  # answered below, with every other value that does not fit
+    raise ValueError(f"{name}={text!r} is not of the same kind as its default: {name}={default!r}")
+
+
+def _request(name: str) -> argparse.Namespace:
+    """What the command line asks of this chapter; the defaults where another program (a notebook) runs it."""
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--fast", action="store_true", help="small settings, seconds instead of minutes")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting")
+    parser.add_argument("--backend", choices=backends.NAMES, help="default: as configured or installed")
+    parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder for figures and results")
+    ours = Path(sys.argv[0]).stem.partition("_")[2] == name
+    return parser.parse_args(sys.argv[1:] if ours else [])
+
+
+def _versions(backend: str) -> dict[str, str]:
+    import keras
+
+    import kerasdl
+
+    return {
+        "python": platform.python_version(),
+        "kerasdl": kerasdl.__version__,
+        "keras": keras.__version__,
+        backend: sys.modules[backend].__version__ if backend in sys.modules else version(backend),
+    }

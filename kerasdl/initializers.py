@@ -1,0 +1,232 @@
+"""Where do weights start? Drawn in NumPy, so that a model starts bit-equal on every backend.
+
+Each initializer is a :class:`keras.initializers.Initializer`. Without a ``seed`` it draws from the streams
+that :func:`kerasdl.set_seed` fixes, a new draw for each variable; with one it draws the same each time.
+
+Example:
+    >>> import keras, kerasdl
+    >>> kerasdl.set_seed(0)
+    >>> layer = keras.layers.Dense(4, kernel_initializer=HeNormal())
+"""
+
+import math
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from kerasdl import checks, random
+
+__all__ = [
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "LecunNormal",
+    "LecunUniform",
+    "Normal",
+    "Orthogonal",
+    "Uniform",
+    "VarianceScaling",
+    "XavierNormal",
+    "XavierUniform",
+    "Zeros",
+    "fans",
+]
+
+
+def fans(shape: Sequence[int]) -> tuple[int, int]:
+    """Return the fan-in and fan-out of a weight of this shape.
+
+    The last axis counts outputs, the one before it inputs; axes before those (a convolution's window)
+    multiply both. A vector has its length as both.
+
+    Example:
+        >>> fans((3, 3, 16, 32))
+        (144, 288)
+    """
+    if len(shape) < 2:
+        size = shape[0] if shape else 1
+        return size, size
+    window = math.prod(shape[:-2])
+    return window * shape[-2], window * shape[-1]
+
+
+class _Drawn(keras.initializers.Initializer):
+    """Draws float64 in NumPy and rounds once, to float32: the same bits everywhere."""
+
+    def __init__(self, seed: int | None = None):
+        self.seed = seed
+
+    def __call__(self, shape: Sequence[int], dtype: str | None = None):
+        generator = random.generator("weights") if self.seed is None else np.random.default_rng(self.seed)
+        values = self.draw(generator, tuple(shape)).astype("float32")
+        return keras.ops.convert_to_tensor(values, dtype=dtype or keras.config.floatx())
+
+    def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Return float64 values of this shape."""
+        raise NotImplementedError
+
+    def get_config(self) -> dict:
+        return {"seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class VarianceScaling(_Drawn):
+    """Zero-mean weights with variance ``scale / fan``.
+
+    Args:
+        scale: positive float.
+        mode: which fan divides: ``"fan_in"``, ``"fan_out"`` or ``"fan_avg"``, their mean.
+        distribution: ``"uniform"`` on ±√(3·scale/fan), or ``"normal"`` (not truncated, as in the papers;
+            Keras truncates at two standard deviations).
+        seed: int for the same draw each time; None for kerasdl's streams.
+
+    Raises:
+        ValueError: an unknown mode or distribution, or a scale below 0.
+    """
+
+    def __init__(
+        self,
+        scale: float = 1.0,
+        mode: str = "fan_in",
+        distribution: str = "normal",
+        seed: int | None = None,
+    ):
+        super().__init__(seed)
+        self.scale = checks.not_negative("scale", scale)
+        self.mode = checks.one_of("mode", mode, ["fan_in", "fan_out", "fan_avg"])
+        self.distribution = checks.one_of("distribution", distribution, ["uniform", "normal"])
+
+    def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        fan_in, fan_out = fans(shape)
+        fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
+        deviation = math.sqrt(self.scale / max(fan, 1))
+        if self.distribution == "normal":
+            return generator.normal(0, deviation, shape)
+        limit = math.sqrt(3) * deviation
+        return generator.uniform(-limit, limit, shape)
+
+    def get_config(self) -> dict:
+        return {"scale": self.scale, "mode": self.mode, "distribution": self.distribution, "seed": self.seed}
+
+
+class _Named(VarianceScaling):
+    """A variance scaling with a name of its own: only the seed is left to choose."""
+
+    settings: tuple[float, str, str]
+
+    def __init__(self, seed: int | None = None):
+        super().__init__(*self.settings, seed=seed)
+
+    def get_config(self) -> dict:
+        return {"seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class GlorotUniform(_Named):
+    """Uniform on ±√(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 16); also called Xavier."""
+
+    settings = (1.0, "fan_avg", "uniform")
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class GlorotNormal(_Named):
+    """Normal with variance 2 / (fan_in + fan_out) (Glorot & Bengio 2010, eq. 12); also called Xavier."""
+
+    settings = (1.0, "fan_avg", "normal")
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class HeUniform(_Named):
+    """Uniform on ±√(6 / fan_in), for ReLU (He et al. 2015, eq. 10)."""
+
+    settings = (2.0, "fan_in", "uniform")
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class HeNormal(_Named):
+    """Normal with variance 2 / fan_in, for ReLU (He et al. 2015, eq. 10)."""
+
+    settings = (2.0, "fan_in", "normal")
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class LecunUniform(_Named):
+    """Uniform on ±√(3 / fan_in) (LeCun et al. 1998, eq. 16)."""
+
+    settings = (1.0, "fan_in", "uniform")
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class LecunNormal(_Named):
+    """Normal with variance 1 / fan_in (LeCun et al. 1998, eq. 16)."""
+
+    settings = (1.0, "fan_in", "normal")
+
+
+XavierUniform, XavierNormal = GlorotUniform, GlorotNormal
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class Normal(_Drawn):
+    """Normal with the given ``mean`` and ``stddev``, whatever the fan."""
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.01, seed: int | None = None):
+        super().__init__(seed)
+        self.mean, self.stddev = float(mean), checks.not_negative("stddev", stddev)
+
+    def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        return generator.normal(self.mean, self.stddev, shape)
+
+    def get_config(self) -> dict:
+        return {"mean": self.mean, "stddev": self.stddev, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class Uniform(_Drawn):
+    """Uniform on [``minval``, ``maxval``), whatever the fan."""
+
+    def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None):
+        super().__init__(seed)
+        if not minval <= maxval:
+            raise ValueError(f"minval={minval!r} lies above maxval={maxval!r}: swap them")
+        self.minval, self.maxval = float(minval), float(maxval)
+
+    def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        return generator.uniform(self.minval, self.maxval, shape)
+
+    def get_config(self) -> dict:
+        return {"minval": self.minval, "maxval": self.maxval, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class Orthogonal(_Drawn):
+    """``gain`` times a matrix with orthonormal rows or columns (Saxe et al. 2014), uniform among them.
+
+    A tensor of more than two axes is drawn as the matrix that flattens all but the last.
+
+    Raises:
+        ValueError: on drawing a shape of fewer than two axes.
+    """
+
+    def __init__(self, gain: float = 1.0, seed: int | None = None):
+        super().__init__(seed)
+        self.gain = float(gain)
+
+    def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        if len(shape) < 2:
+            raise ValueError(f"shape={shape}: an orthogonal weight needs at least two axes")
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        q, r = np.linalg.qr(generator.normal(size=(max(rows, columns), min(rows, columns))))
+        # Signs from R's diagonal make the distribution uniform (Mezzadri 2007) and Q unique.
+        q *= np.sign(np.diag(r))
+        return self.gain * (q if rows >= columns else q.T).reshape(shape)
+
+    def get_config(self) -> dict:
+        return {"gain": self.gain, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class Zeros(keras.initializers.Zeros):
+    """All zeros, as for a bias."""

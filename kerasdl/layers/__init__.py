@@ -1,0 +1,5 @@
+"""What does Keras lack? Layers that the course and its users need."""
+
+from kerasdl.layers.powers import Powers
+
+__all__ = ["Powers"]

@@ -1,0 +1,44 @@
+"""How does one number become the features of a polynomial?"""
+
+import keras
+from keras import ops
+
+from kerasdl import checks
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class Powers(keras.layers.Layer):
+    """Maps ``(batch, 1)`` to ``(batch, degree)``: x, x², …, x^degree.
+
+    Args:
+        degree: int, at least 1.
+
+    Raises:
+        ValueError: the degree is below 1, or the input's last axis is not 1.
+
+    Example:
+        >>> import numpy as np
+        >>> np.asarray(Powers(3)(np.array([[2.0]], "float32"))).tolist()
+        [[2.0, 4.0, 8.0]]
+    """
+
+    def __init__(self, degree: int, **kwargs):
+        super().__init__(**kwargs)
+        self.degree = checks.positive_int("degree", degree)
+
+    def build(self, input_shape):
+        if input_shape[-1] != 1:
+            raise ValueError(f"input of shape {input_shape}: a polynomial takes one feature, (batch, 1)")
+
+    def call(self, x):
+        # A running product, not x ** k: the k-th power is then rounded alike on every backend.
+        powers = [x]
+        for _ in range(self.degree - 1):
+            powers.append(powers[-1] * x)
+        return ops.concatenate(powers, axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.degree)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "degree": self.degree}

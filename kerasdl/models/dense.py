@@ -1,0 +1,96 @@
+"""Which network sees its inputs all at once? From a straight line to a multilayer perceptron."""
+
+from collections.abc import Sequence
+
+import keras
+
+from kerasdl import checks, layers
+from kerasdl.initializers import GlorotUniform
+
+
+def linear(features: int, units: int = 1, l2: float = 0.0) -> keras.Model:
+    """Return the linear model y = xW + b, from ``(batch, features)`` to ``(batch, units)``.
+
+    Args:
+        features: number of inputs, at least 1.
+        units: number of outputs, at least 1.
+        l2: λ of the penalty λ‖W‖² added to the loss, Keras's scaling with no ½; the bias is free of it.
+
+    Raises:
+        ValueError: a size below 1 or a negative λ.
+
+    Example:
+        >>> linear(3).count_params()
+        4
+    """
+    inputs = keras.Input((checks.positive_int("features", features),), name="inputs")
+    return keras.Model(inputs, _dense(units, l2, name="output")(inputs), name="linear")
+
+
+def polynomial(degree: int, l2: float = 0.0) -> keras.Model:
+    """Return y = b + w₁x + … + w_d x^d, from x of shape ``(batch, 1)`` to ``(batch, 1)``.
+
+    The weights are the coefficients: ``model.get_weights()`` is ``[w, b]``, with w of shape ``(degree, 1)``.
+
+    Args:
+        degree: highest power, at least 1.
+        l2: λ of the penalty λ‖w‖² added to the loss; the bias is free of it.
+
+    Raises:
+        ValueError: a degree below 1 or a negative λ.
+
+    Example:
+        >>> polynomial(3).count_params()
+        4
+    """
+    inputs = keras.Input((1,), name="x")
+    powers = layers.Powers(degree, name="powers")(inputs)
+    return keras.Model(inputs, _dense(1, l2, name="output")(powers), name="polynomial")
+
+
+def mlp(
+    features: int,
+    hidden: Sequence[int] = (256, 256),
+    units: int = 10,
+    activation: str = "relu",
+    l2: float = 0.0,
+    dropout: float | Sequence[float] = 0.0,
+) -> keras.Model:
+    """Return a multilayer perceptron from ``(batch, features)`` to ``(batch, units)``.
+
+    The output is linear: a classifier's logits (train it with ``from_logits=True``) or a regression's values.
+
+    Args:
+        features: number of inputs, at least 1.
+        hidden: width of each hidden layer; ``()`` leaves the linear model.
+        units: number of outputs, at least 1.
+        activation: of the hidden layers, by Keras's name.
+        l2: λ of the penalty λ‖W‖² on every kernel, added to the loss; biases are free of it.
+        dropout: share of each hidden layer's outputs dropped in training, one for all or one a layer.
+
+    Raises:
+        ValueError: a size below 1, a negative λ, a dropout outside [0, 1] or of another length than ``hidden``.
+
+    Example:
+        >>> mlp(784, hidden=(256,), dropout=0.5).output_shape
+        (None, 10)
+    """
+    rates = [dropout] * len(hidden) if isinstance(dropout, (int, float)) else list(dropout)
+    if len(rates) != len(hidden):
+        raise ValueError(f"dropout={dropout!r} has {len(rates)} rates for {len(hidden)} hidden layers")
+    inputs = outputs = keras.Input((checks.positive_int("features", features),), name="inputs")
+    for number, (width, rate) in enumerate(zip(hidden, rates, strict=True), start=1):
+        outputs = _dense(width, l2, activation, name=f"hidden_{number}")(outputs)
+        if checks.fraction("dropout", rate):
+            outputs = keras.layers.Dropout(rate, name=f"dropout_{number}")(outputs)
+    return keras.Model(inputs, _dense(units, l2, name="output")(outputs), name="mlp")
+
+
+def _dense(units: int, l2: float, activation: str | None = None, *, name: str) -> keras.layers.Dense:
+    return keras.layers.Dense(
+        checks.positive_int("units", units),
+        activation,
+        kernel_initializer=GlorotUniform(),
+        kernel_regularizer=keras.regularizers.L2(l2) if checks.not_negative("l2", l2) else None,
+        name=name,
+    )

@@ -1,0 +1,92 @@
+"""Which chapters are there? Read off the scripts themselves, without running them."""
+
+import ast
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasdl import files, names
+
+
+@dataclass(frozen=True)
+class Script:
+    """A chapter as its script declares it.
+
+    Attributes:
+        path: ``…/NN_name.py``.
+        number: ``NN``.
+        name: what follows it, the chapter's name.
+        title, summary: the heading and the first sentence of the opening cell.
+        settings: each setting and its value in a full run.
+        fast: what ``--fast`` changes.
+    """
+
+    path: Path
+    number: str
+    name: str
+    title: str
+    summary: str
+    settings: dict
+    fast: dict
+
+
+def scripts() -> list[Script]:
+    """Return every chapter, in the course's order."""
+    return [read(path) for path in sorted(files.folder("tutorials").glob("[0-9][0-9]_*.py"))]
+
+
+def find(name: str) -> Script:
+    """Return the chapter called ``polynomial_fit``, ``04_polynomial_fit``, ``04`` or ``4``.
+
+    Raises:
+        ValueError: there is none; the message gives the nearest name.
+    """
+    every = scripts()
+    for script in every:
+        if name in (script.name, script.path.stem) or (name.isdigit() and int(name) == int(script.number)):
+            return script
+    raise ValueError(f"chapter {name!r} is not known; {names.nearest(name, [s.name for s in every])}")
+
+
+def read(path: Path) -> Script:
+    """Read a chapter's declarations.
+
+    Raises:
+        ValueError: the opening cell or the ``course.Chapter(…)`` call is missing or not as it should be.
+    """
+    text = path.read_text(encoding="utf-8")
+    number, _, name = path.stem.partition("_")
+    opening = re.match(r"# %% \[markdown\]\n# # (?P<title>.+)\n#\n(?P<summary>(?:# .+\n)+)", text)
+    if not opening:
+        raise ValueError(f"{path.name}: open with a markdown cell: a '# # Title', an empty line, a summary")
+    paragraph = " ".join(line.removeprefix("# ") for line in opening["summary"].splitlines())
+    declared = _declaration(path, ast.parse(text))
+    if declared["name"] != name:
+        raise ValueError(f"{path.name} declares the chapter {declared['name']!r}: the names must agree")
+    summary = re.match(r".+?[.?!](?= |$)", paragraph)
+    return Script(
+        path,
+        number,
+        name,
+        opening["title"],
+        summary[0] if summary else paragraph,
+        declared.get("settings", {}),
+        declared.get("fast", {}),
+    )
+
+
+def _declaration(path: Path, tree: ast.Module) -> dict:
+    """The literal arguments of the script's one ``course.Chapter(…)`` call."""
+    calls = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("course.Chapter", "Chapter")
+    ]
+    if len(calls) != 1:
+        raise ValueError(f"{path.name}: declare course.Chapter(…) once, not {len(calls)} times")
+    arguments = dict(zip(("name", "settings", "fast"), calls[0].args, strict=False))
+    arguments |= {keyword.arg: keyword.value for keyword in calls[0].keywords}
+    try:
+        return {name: ast.literal_eval(value) for name, value in arguments.items()}
+    except ValueError as error:
+        raise ValueError(f"{path.name}: settings must be plain numbers, words and tuples") from error

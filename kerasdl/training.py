@@ -1,0 +1,174 @@
+"""How is a model fed and watched? Batches in one order on every backend, guards, history as a table.
+
+Training itself is Keras's own ``compile`` and ``fit``: what is here feeds it and refuses to be silent.
+"""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import pandas as pd
+
+from kerasdl import checks, random
+
+__all__ = ["Batches", "StopOnNaN", "check_targets", "fit", "restore", "snapshot"]
+
+
+class Batches(keras.utils.PyDataset):
+    """Mini-batches in an order that NumPy draws: the same on every backend, a new one each epoch.
+
+    Hand it to ``model.fit(batches, shuffle=False)``; ``shuffle`` would reorder it by Python's own generator.
+
+    Args:
+        x: inputs, ``(samples, …)``.
+        y: targets, ``(samples, …)``.
+        batch_size: rows a batch; the last batch of an epoch holds what is left.
+        sample_weight: optional ``(samples,)``.
+        shuffle: False keeps the rows' own order.
+
+    Raises:
+        ValueError: lengths differ, a batch size below 1, no rows, NaN or infinite values.
+
+    Example:
+        >>> import numpy as np
+        >>> [len(x) for x, y in Batches(np.zeros((5, 1)), np.zeros((5, 1)), batch_size=2)]
+        [2, 2, 1]
+    """
+
+    def __init__(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        batch_size: int,
+        sample_weight: np.ndarray | None = None,
+        shuffle: bool = True,
+    ):
+        super().__init__()
+        named = {"x": x, "y": y, "sample_weight": sample_weight}
+        self.samples = checks.same_length(**named)
+        self.arrays = [_numbers(name, values) for name, values in named.items() if values is not None]
+        if not self.samples:
+            raise ValueError("x has no rows: nothing to train on")
+        self.batch_size = checks.positive_int("batch_size", batch_size)
+        self._generator = random.generator("batches") if shuffle else None
+        self._order = np.arange(self.samples)
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return -(-self.samples // self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
+        if not 0 <= index < len(self):
+            raise IndexError(f"index={index}: there are {len(self)} batches")
+        rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        return tuple(array[rows] for array in self.arrays)
+
+    def on_epoch_end(self) -> None:
+        """Draw the next epoch's order; Keras calls it between epochs."""
+        if self._generator:
+            self._order = self._generator.permutation(self.samples)
+
+
+def _numbers(name: str, values: np.ndarray) -> np.ndarray:
+    """Floats become Keras's float type once, here, so that each backend is fed the same numbers."""
+    values = checks.finite(name, values)
+    return values.astype(keras.config.floatx()) if np.issubdtype(values.dtype, np.floating) else values
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Raises when an epoch ends with a loss or metric that is NaN or infinite; stock Keras returns it."""
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        bad = {name: value for name, value in (logs or {}).items() if not np.isfinite(value)}
+        if bad:
+            name, value = next(iter(bad.items()))
+            raise FloatingPointError(
+                f"{name} is {value} after epoch {epoch + 1}: lower the learning rate, or clip the gradient"
+            )
+
+
+def check_targets(model: keras.Model, y: np.ndarray) -> None:
+    """Refuse targets ``(n,)`` against outputs ``(n, 1)``, which some losses broadcast to ``(n, n)``.
+
+    Raises:
+        ValueError: the shapes are those; the message gives the mend.
+    """
+    output = getattr(model, "output_shape", None)
+    if isinstance(output, tuple) and len(output) == 2 and output[1] == 1 and np.ndim(y) == 1:
+        raise ValueError(f"y has shape {np.shape(y)}, the model's output {output}: give y[:, None]")
+
+
+def fit(
+    model: keras.Model,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    epochs: int,
+    batch_size: int = 32,
+    sample_weight: np.ndarray | None = None,
+    validation_data: tuple | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int = 0,
+) -> pd.DataFrame:
+    """Train a compiled model by Keras's own ``fit`` on :class:`Batches`, guarded, and return its history.
+
+    Args:
+        model: compiled; it is trained in place.
+        x, y: inputs and targets, ``(samples, …)``; a model with one output takes y as ``(samples, 1)``.
+        epochs: passes over the data, at least 1.
+        batch_size: rows a batch.
+        sample_weight: optional ``(samples,)``. Keras divides by the number of rows, not by their sum:
+            scale them to mean 1 to keep the loss's scale.
+        validation_data: ``(x, y)`` or ``(x, y, sample_weight)``, evaluated after each epoch.
+        callbacks, verbose: as in Keras.
+
+    Returns:
+        One row an epoch (index ``epoch``, from 1), one column a loss or metric.
+
+    Raises:
+        ValueError: NaN or infinite data, lengths that differ, ``(n,)`` targets for an ``(n, 1)`` output.
+        FloatingPointError: the loss became NaN or infinite.
+
+    Example:
+        >>> import numpy as np, keras
+        >>> from kerasdl import models
+        >>> model = models.linear(1)
+        >>> model.compile(keras.optimizers.SGD(0.1), "mse")
+        >>> x = np.linspace(-1, 1, 20, dtype="float32")[:, None]
+        >>> len(fit(model, x, 2 * x, epochs=3))
+        3
+    """
+    check_targets(model, y)
+    if validation_data is not None:
+        names = ("validation x", "validation y", "validation sample_weight")
+        validation_data = tuple(map(_numbers, names, validation_data))
+        check_targets(model, validation_data[1])
+    history = model.fit(
+        Batches(x, y, batch_size, sample_weight),
+        epochs=checks.positive_int("epochs", epochs),
+        shuffle=False,
+        validation_data=validation_data,
+        callbacks=[*callbacks, StopOnNaN()],
+        verbose=verbose,
+    ).history
+    table = pd.DataFrame(history)
+    table.index = pd.RangeIndex(1, len(table) + 1, name="epoch")
+    return table
+
+
+def snapshot(model: keras.Model) -> list[tuple]:
+    """Return every variable that training moves, each with its present value.
+
+    That is the model's weights, its random layers' states and its optimizer's. A model compiled once and
+    put back with :func:`restore` trains again without a new trace, and without the memory that a fresh
+    model for each run would leave behind.
+    """
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    return [(v, keras.ops.convert_to_numpy(v)) for v in [*model.variables, *model.optimizer.variables]]
+
+
+def restore(state: list[tuple]) -> None:
+    """Put each variable of a :func:`snapshot` back to its value."""
+    for variable, value in state:
+        variable.assign(value)
