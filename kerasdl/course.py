@@ -76,13 +76,13 @@ class Chapter:
         print(f"{name} on {choice.name} ({choice.reason}){', fast' if request.fast else ''}")
 
     def uses(self, data: Any) -> Any:
-        """Print which source a data set of :mod:`kerasdl.datasets` came from, record it, and return the set."""
+        """Print and record which source a set of :mod:`kerasdl.datasets` came from, and return the set."""
         print(data.note)
         self._result.data[type(data).__name__] = data.source
         return data
 
     def track(self, items: Iterable[Item], label: str) -> Iterator[Item]:
-        """Yield the items, showing how far along they are: a bar on a terminal, the command line's own there."""
+        """Yield the items and show how far along they are, on a terminal or to the command line."""
         items = list(items)
         if on_progress is None:
             from rich.console import Console
@@ -148,8 +148,8 @@ class Chapter:
         self._result.save(self.folder)
         report.show([self._result])
         if self._result.outside and not self.fast:
-            names = ", ".join(f"{check.name} = {check.measured:.4g}" for check in self._result.outside)
-            raise OutOfBand(f"outside the accepted band: {names}")
+            strays = ", ".join(f"{check.name} = {check.measured:.4g}" for check in self._result.outside)
+            raise OutOfBand(f"outside the accepted band: {strays}")
 
 
 def overrides(assignments: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:

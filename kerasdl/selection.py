@@ -117,17 +117,15 @@ def cross_validate(
                 "seconds": time.perf_counter() - started,
             }
         )
-        last = fitted[-1] if isinstance(fitted, Pipeline) else fitted
-        if hasattr(last, "history_"):
-            histories.append(last.history_)
+        if hasattr(_last(fitted), "history_"):
+            histories.append(_last(fitted).history_)
     scores = pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="fold"))
     return CrossValidation(scores, predictions, histories)
 
 
 def _fold_fitter(estimator: BaseEstimator, X, y: np.ndarray, splits: list) -> Callable:
     """Return the function (fold, weights) → (fitted estimator, its number of columns)."""
-    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-    if isinstance(last, KerasRegressor):
+    if isinstance(_last(estimator), KerasRegressor):
         return _OneModel(estimator, X, y, splits)
 
     def fit(number: int, weight: np.ndarray | None):
@@ -137,11 +135,13 @@ def _fold_fitter(estimator: BaseEstimator, X, y: np.ndarray, splits: list) -> Ca
             step = f"{fitted.steps[-1][0]}__" if isinstance(fitted, Pipeline) else ""
             arguments = {f"{step}sample_weight": weight}
         fitted.fit(_safe_indexing(X, train), y[train], **arguments)
-        return fitted, getattr(
-            fitted[-1] if isinstance(fitted, Pipeline) else fitted, "n_features_in_", np.nan
-        )
+        return fitted, getattr(_last(fitted), "n_features_in_", np.nan)
 
     return fit
+
+
+def _last(estimator: BaseEstimator) -> BaseEstimator:
+    return estimator[-1] if isinstance(estimator, Pipeline) else estimator
 
 
 class _OneModel:

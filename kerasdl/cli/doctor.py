@@ -71,9 +71,8 @@ def _probe(name: str) -> tuple[bool, str]:
     except subprocess.TimeoutExpired:
         return False, f"installed, but its import took more than {IMPORT_SECONDS} s"
     last = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()[-1:]
-    return done.returncode == 0, last[
-        0
-    ] if last else f"installed, but its import ended with {done.returncode}"
+    silent = f"installed, but its import ended with {done.returncode}"
+    return done.returncode == 0, last[0] if last else silent
 
 
 def _gpu(states: dict[str, tuple[bool, str]]) -> tuple[str, str]:

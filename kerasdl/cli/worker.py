@@ -47,7 +47,7 @@ def _run(folder: Path, path: str, arguments: list[str]) -> str:
     except KeyboardInterrupt:
         (folder / PARTIAL_LOG).unlink()
         raise SystemExit(130) from None
-    except (Exception, SystemExit) as failure:  # whatever a chapter raises, the others still run
+    except (Exception, SystemExit) as failure:  # noqa: BLE001  whatever it raises, the others still run
         traceback.print_exc()
         error = f"{type(failure).__name__}: {failure}".splitlines()[0]
     finally:

@@ -69,7 +69,7 @@ def mlp(
         dropout: share of each hidden layer's outputs dropped in training, one for all or one a layer.
 
     Raises:
-        ValueError: a size below 1, a negative λ, a dropout outside [0, 1] or of another length than ``hidden``.
+        ValueError: a size below 1, a negative λ, a dropout outside [0, 1] or not one for each layer.
 
     Example:
         >>> mlp(784, hidden=(256,), dropout=0.5).output_shape
