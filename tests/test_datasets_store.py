@@ -70,7 +70,7 @@ def test_a_subfolder_named_as_the_data_set_will_do(user_folder):
 def test_a_folder_that_is_none_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("KERASDL_DATA", str(tmp_path / "nowhere"))
     for ask in (lambda: store.find("two_files"), lambda: store.verify("two_files"), store.status):
-        with pytest.raises(NotADirectoryError, match="KERASDL_DATA='.*nowhere' is not a folder"):
+        with pytest.raises(NotADirectoryError, match=r"KERASDL_DATA='.*nowhere' is not a folder"):
             ask()
 
 
@@ -98,7 +98,7 @@ def flip(path):
 
 
 @pytest.mark.parametrize("place", ["folder", "cache", "embedded"])
-@pytest.mark.parametrize(("harm", "message"), [(truncate, "expected .* bytes"), (flip, "expected SHA-256")])
+@pytest.mark.parametrize(("harm", "message"), [(truncate, "bytes, found"), (flip, "expected SHA-256")])
 def test_a_damaged_file_is_refused_wherever_it_lies(user_folder, tmp_path, place, harm, message):
     path, mend = {
         "folder": (user_folder / "b.txt", "unset KERASDL_DATA"),

@@ -130,7 +130,7 @@ def check_submission(path: str | Path, ids: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: other columns, missing, repeated or foreign ids, or a price not finite and positive.
     """
-    ids, table = _ids(ids), pd.read_csv(path, float_precision="round_trip")
+    ids, table = _ids(ids), pd.read_csv(path)
     if list(table) != ["Id", "SalePrice"]:
         raise ValueError(f"{path} has columns {list(table)}: a submission has Id,SalePrice")
     given = _ids(table["Id"], f"Id in {path}")
