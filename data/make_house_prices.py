@@ -208,7 +208,7 @@ def building(h, draw):
 
 
 def basement(h, draw):
-    """What lies below; a slab or one house in forty has nothing there."""
+    """What lies below; one house in thirty has nothing there."""
     none = (h["Foundation"] == "Slab") | draw.chance(0.013)
     whole = np.where(none, 0, draw.whole(0.97 * h["1stFlrSF"], 70, 105, 6110))
     finish = draw.pick("Unf 30 GLQ 29 ALQ 15 BLQ 10.5 Rec 9.5 LwQ 5.5")

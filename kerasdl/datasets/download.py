@@ -60,9 +60,7 @@ def fetch(name: str, progress: Progress | None = None) -> Found:
         done = total - sum(file["bytes"] for file in wanted)
         for file in wanted:
             with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=home) as partial:
-                with _watched(
-                    Path(partial), file["bytes"], lambda size, done=done: progress(done + size, total)
-                ):
+                with _watched(Path(partial), done, done + file["bytes"], total, progress):
                     arrived = _from_any_address(name, file, partial)
                 os.replace(arrived, paths[file["name"]])
             done += file["bytes"]
@@ -123,8 +121,8 @@ def _patience() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _watched(folder: Path, most: int, report: Callable[[int], None]) -> Iterator[None]:
-    """Report the size of what lies in ``folder`` while the block runs."""
+def _watched(folder: Path, start: int, end: int, total: int, progress: Progress) -> Iterator[None]:
+    """Report ``start`` plus the size of what lies in ``folder``, at most ``end``, while the block runs."""
     over = threading.Event()
 
     def watch() -> None:
@@ -133,7 +131,7 @@ def _watched(folder: Path, most: int, report: Callable[[int], None]) -> Iterator
             for path in folder.iterdir():
                 with contextlib.suppress(FileNotFoundError):  # renamed or removed since it was listed
                     size += path.stat().st_size
-            report(min(size, most))
+            progress(min(start + size, end), total)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

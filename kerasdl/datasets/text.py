@@ -52,7 +52,5 @@ def book(download: bool = False) -> Book:
 
         title = f"The Python Language Reference, {platform.python_version()}"
         text = "\n".join(topics[name] for name in sorted(topics))
-        note = (
-            f"{found.note}; it has {len(text):,} characters in Python {platform.python_version()}, else other"
-        )
+        note = f"{found.note}; {len(text):,} characters in this version of Python"
     return Book(title, text, found.source, note, found.is_real)
