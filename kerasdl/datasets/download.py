@@ -1,0 +1,142 @@
+"""How does a file come over the network, so that a final name never holds half of it?
+
+A download runs in a folder of its own inside the cache and is renamed into place once its SHA-256 is right.
+Killed at any moment it leaves that folder behind, and the next download sweeps it away.
+"""
+
+import contextlib
+import http.client
+import os
+import shutil
+import socket
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from kerasdl import files
+from kerasdl.datasets.store import Found, entry, fault
+
+try:
+    import fcntl
+except ImportError:  # Windows, which deletes no file in use: there the sweep alone leaves others in peace
+    fcntl = None
+
+RETRIES, WAIT = 2, 1  # at each address: further attempts, and the seconds between them
+STALLED = 30  # seconds of silence after which an attempt counts as failed
+_PARTIAL = ".partial-"
+
+Progress = Callable[[int, int], None]
+
+
+def fetch(name: str, progress: Progress | None = None) -> Found:
+    """Download a data set into the cache, unless it is there whole; each file is verified by SHA-256.
+
+    Addresses are tried in the catalogue's order. Valid files are kept, damaged ones replaced.
+    Two processes that fetch one data set take turns, and the second finds it done.
+
+    Args:
+        name: ``"house_prices"``, ``"time_machine"`` or ``"fashion_mnist"``.
+        progress: called as ``progress(done_bytes, total_bytes)`` about ten times a second, from a thread.
+
+    Returns:
+        The files in the cache.
+
+    Raises:
+        ValueError: ``name`` is unknown.
+        ConnectionError: no address gave the right file; the message names each and what it answered.
+    """
+    known = entry(name)
+    home = files.cache() / name
+    home.mkdir(parents=True, exist_ok=True)
+    paths = {file["name"]: home / file["name"] for file in known["files"]}
+    total = sum(file["bytes"] for file in known["files"])
+    progress = progress or (lambda done, total: None)
+    with _alone(home):
+        for stale in home.glob(f"{_PARTIAL}*"):
+            shutil.rmtree(stale, ignore_errors=True)  # one that another Windows process uses stays
+        wanted = [file for file in known["files"] if fault(paths[file["name"]], file)]
+        done = total - sum(file["bytes"] for file in wanted)
+        for file in wanted:
+            with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=home) as partial:
+                with _watched(Path(partial), done, done + file["bytes"], total, progress):
+                    arrived = _from_any_address(name, file, partial)
+                os.replace(arrived, paths[file["name"]])
+            done += file["bytes"]
+    progress(total, total)
+    return Found(paths, "cache", f"{name}: {known['title']}, from the cache {home}")
+
+
+def _from_any_address(name: str, file: dict, folder: str) -> Path:
+    """Return the verified file from the first address that gives it."""
+    from sklearn.datasets import fetch_file  # here, because scikit-learn takes a second to load
+
+    answers = []
+    for url in file["urls"]:
+        try:
+            with _patience(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # it warns at each retry; what counts is in the error below
+                path = fetch_file(
+                    url,
+                    folder=folder,
+                    local_filename=file["name"],
+                    sha256=file["sha256"],
+                    n_retries=RETRIES,
+                    delay=WAIT,
+                )
+        except (OSError, http.client.HTTPException) as error:
+            answers.append(f"{url} ({str(error) or type(error).__name__})")
+            continue
+        return Path(path)
+    raise ConnectionError(
+        f"{file['name']} could not be fetched from {' or '.join(answers)}; "
+        f"try again with a network, or go on with the embedded stand-in of {name}, which needs none"
+    )
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, so that a partial download found under it belongs to nobody alive.
+
+    The system drops the lock when its process ends, however it ends.
+    """
+    if fcntl is None:
+        yield
+        return
+    with open(folder / ".lock", "a") as handle:  # a file, since network drives lock no folders
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _patience() -> Iterator[None]:
+    """Give up on a silent server: the download itself sets no limit of its own."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(before or STALLED)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+@contextlib.contextmanager
+def _watched(folder: Path, start: int, end: int, total: int, progress: Progress) -> Iterator[None]:
+    """Report ``start`` plus the size of what lies in ``folder``, at most ``end``, while the block runs."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.1):
+            size = 0
+            for path in folder.iterdir():
+                with contextlib.suppress(FileNotFoundError):  # renamed or removed since it was listed
+                    size += path.stat().st_size
+            progress(min(start + size, end), total)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
