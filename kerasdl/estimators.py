@@ -24,6 +24,7 @@ class KerasRegressor(RegressorMixin, BaseEstimator):
             signature names, so the builders of :mod:`kerasdl.models` work as they are.
         epochs: passes over the training rows.
         batch_size: rows a batch.
+        report_every: epochs between two rows of ``history_``: see :func:`kerasdl.training.fit`.
         optimizer: Keras's name, or an instance whose settings are taken and which is left untouched.
         learning_rate: replaces the optimizer's own, where given.
         loss: Keras's name or a loss.
@@ -56,6 +57,7 @@ class KerasRegressor(RegressorMixin, BaseEstimator):
         *,
         epochs: int = 10,
         batch_size: int = 32,
+        report_every: int = 1,
         optimizer: str | keras.optimizers.Optimizer = "adam",
         learning_rate: float | None = None,
         loss: str | keras.losses.Loss = "mse",
@@ -66,6 +68,7 @@ class KerasRegressor(RegressorMixin, BaseEstimator):
         self.build = build
         self.epochs = epochs
         self.batch_size = batch_size
+        self.report_every = report_every
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.loss = loss
@@ -160,6 +163,7 @@ class KerasRegressor(RegressorMixin, BaseEstimator):
             y.reshape(len(y), -1),
             epochs=self.epochs,
             batch_size=self.batch_size,
+            report_every=self.report_every,
             sample_weight=sample_weight,
             verbose=self.verbose,
         )

@@ -1,4 +1,4 @@
-"""How is a model fed and watched? Batches in one order on every backend, guards, history as a table.
+"""How is a model fed and watched? Batches in one order, guards, history as a table.
 
 Training itself is Keras's own ``compile`` and ``fit``: what is here feeds it and refuses to be silent.
 """
@@ -15,19 +15,24 @@ __all__ = ["Batches", "StopOnNaN", "check_targets", "fit", "restore", "snapshot"
 
 
 class Batches(keras.utils.PyDataset):
-    """Mini-batches in an order that NumPy draws: the same on every backend, a new one each epoch.
+    """Mini-batches in an order that NumPy draws: the same on every backend, another in each epoch.
 
-    Hand it to ``model.fit(batches, shuffle=False)``; ``shuffle`` would reorder it by Python's own generator.
+    The order of an epoch depends on the seed and the epoch's number alone, so a run can be resumed. Set
+    :attr:`epoch`, then take the batches; :func:`fit` does so for Keras.
 
     Args:
         x: inputs, ``(samples, …)``.
         y: targets, ``(samples, …)``.
-        batch_size: rows a batch; the last batch of an epoch holds what is left.
+        batch_size: rows a batch; the last batch of a pass holds what is left.
         sample_weight: optional ``(samples,)``.
-        shuffle: False keeps the rows' own order.
+        passes: passes over the data that make up one epoch, each in an order of its own. A backend spends
+            up to a tenth of a second between epochs, which on few batches is more than it spends on them.
+
+    Attributes:
+        epoch: the present epoch, from 0.
 
     Raises:
-        ValueError: lengths differ, a batch size below 1, no rows, NaN or infinite values.
+        ValueError: lengths differ, a size below 1, no rows, NaN or infinite values.
 
     Example:
         >>> import numpy as np
@@ -41,32 +46,49 @@ class Batches(keras.utils.PyDataset):
         y: np.ndarray,
         batch_size: int,
         sample_weight: np.ndarray | None = None,
-        shuffle: bool = True,
+        passes: int = 1,
     ):
         super().__init__()
         named = {"x": x, "y": y, "sample_weight": sample_weight}
         self.samples = checks.same_length(**named)
-        self.arrays = [_numbers(name, values) for name, values in named.items() if values is not None]
         if not self.samples:
             raise ValueError("x has no rows: nothing to train on")
+        self.arrays = [_numbers(name, values) for name, values in named.items() if values is not None]
         self.batch_size = checks.positive_int("batch_size", batch_size)
-        self._generator = random.generator("batches") if shuffle else None
-        self._order = np.arange(self.samples)
-        self.on_epoch_end()
+        self.passes = checks.positive_int("passes", passes)
+        self._seed = int(random.generator("batches").integers(2**32))
+        self.epoch = 0
+
+    @property
+    def epoch(self) -> int:
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+        numbers = range(epoch * self.passes, (epoch + 1) * self.passes)
+        self._orders = [np.random.default_rng([self._seed, n]).permutation(self.samples) for n in numbers]
 
     def __len__(self) -> int:
-        return -(-self.samples // self.batch_size)
+        return self.passes * -(-self.samples // self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         if not 0 <= index < len(self):
             raise IndexError(f"index={index}: there are {len(self)} batches")
-        rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        number, place = divmod(index, len(self) // self.passes)
+        rows = self._orders[number][place * self.batch_size : (place + 1) * self.batch_size]
         return tuple(array[rows] for array in self.arrays)
 
-    def on_epoch_end(self) -> None:
-        """Draw the next epoch's order; Keras calls it between epochs."""
-        if self._generator:
-            self._order = self._generator.permutation(self.samples)
+
+class _SetEpoch(keras.callbacks.Callback):
+    """Tells the batches which epoch it is: the hooks of a data set fire more often than epochs begin."""
+
+    def __init__(self, batches: Batches):
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.batches.epoch = epoch
 
 
 def _numbers(name: str, values: np.ndarray) -> np.ndarray:
@@ -105,6 +127,7 @@ def fit(
     *,
     epochs: int,
     batch_size: int = 32,
+    report_every: int = 1,
     sample_weight: np.ndarray | None = None,
     validation_data: tuple | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -117,13 +140,16 @@ def fit(
         x, y: inputs and targets, ``(samples, …)``; a model with one output takes y as ``(samples, 1)``.
         epochs: passes over the data, at least 1.
         batch_size: rows a batch.
+        report_every: epochs between two rows of the history; it must divide ``epochs``. The steps are the
+            same; with few batches an epoch a larger number is several times quicker on TensorFlow.
         sample_weight: optional ``(samples,)``. Keras divides by the number of rows, not by their sum:
             scale them to mean 1 to keep the loss's scale.
         validation_data: ``(x, y)`` or ``(x, y, sample_weight)``, evaluated after each epoch.
         callbacks, verbose: as in Keras.
 
     Returns:
-        One row an epoch (index ``epoch``, from 1), one column a loss or metric.
+        One row for every ``report_every`` epochs (index ``epoch``, counted from 1), one column a loss or
+        metric: training figures are means over those epochs, validation figures taken at their end.
 
     Raises:
         ValueError: NaN or infinite data, lengths that differ, ``(n,)`` targets for an ``(n, 1)`` output.
@@ -143,16 +169,19 @@ def fit(
         names = ("validation x", "validation y", "validation sample_weight")
         validation_data = tuple(map(_numbers, names, validation_data))
         check_targets(model, validation_data[1])
+    if checks.positive_int("epochs", epochs) % checks.positive_int("report_every", report_every):
+        raise ValueError(f"report_every={report_every} does not divide epochs={epochs}: choose one that does")
+    batches = Batches(x, y, batch_size, sample_weight, passes=report_every)
     history = model.fit(
-        Batches(x, y, batch_size, sample_weight),
-        epochs=checks.positive_int("epochs", epochs),
-        shuffle=False,
+        batches,
+        epochs=epochs // report_every,
+        shuffle=False,  # the batches are in their order already
         validation_data=validation_data,
-        callbacks=[*callbacks, StopOnNaN()],
+        callbacks=[_SetEpoch(batches), *callbacks, StopOnNaN()],
         verbose=verbose,
     ).history
     table = pd.DataFrame(history)
-    table.index = pd.RangeIndex(1, len(table) + 1, name="epoch")
+    table.index = pd.RangeIndex(report_every, epochs + 1, report_every, name="epoch")[: len(table)]
     return table
 
 
