@@ -101,7 +101,7 @@ def _data_folder() -> tuple[str, str]:
 def _data_sets() -> list[tuple[str, str, str]]:
     from kerasdl import datasets
 
+    mends = {"ok": "", "absent": "kerasdl data fetch {}", "damaged": "kerasdl data verify {}"}
     return [
-        (f"  {name}", state, mend)
-        for name, state, mend in ((s.name, s.state, s.mend) for s in datasets.status())
+        (f"  {s.name}", f"{s.source or s.state}", mends[s.state].format(s.name)) for s in datasets.status()
     ]
