@@ -4,14 +4,16 @@ import sys
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from kerasdl.results import Result
 
 
 def console() -> Console:
     """Return a console as wide as its terminal; 110 columns where the output is a file."""
-    out = Console()
-    return out if out.is_terminal else Console(width=110, file=sys.stdout)
+    # No markup: names such as kerasdl[jax] are meant as they are written.
+    out = Console(markup=False, highlight=False)
+    return out if out.is_terminal else Console(width=110, file=sys.stdout, markup=False, highlight=False)
 
 
 def show(found: list[Result]) -> None:
@@ -38,7 +40,7 @@ def show(found: list[Result]) -> None:
                 "" if check.reference is None else _number(check.reference),
                 f"{low} … {high}",
                 check.source,
-                _verdict(check.inside, result.fast),
+                mark(check.inside, enforced=not result.fast),
                 end_section=number == len(result.checks) - 1,
             )
     console().print(table)
@@ -48,10 +50,11 @@ def show(found: list[Result]) -> None:
         )
 
 
-def _verdict(inside: bool, fast: bool) -> str:
-    if inside:
-        return "[green]✓[/]"
-    return "[dim]·[/]" if fast else "[red]✗[/]"
+def mark(good: bool, enforced: bool = True) -> Text:
+    """Return a tick, a cross, or, where nothing is enforced, a dot."""
+    if good:
+        return Text("✓", style="green")
+    return Text("✗", style="red") if enforced else Text("·", style="dim")
 
 
 def compare(found: list[Result]) -> bool:
@@ -72,7 +75,7 @@ def compare(found: list[Result]) -> bool:
         unlike = _unlike(list(runs.values()))
         if unlike:
             kept = False
-            table.add_row(chapter, f"not comparable: {unlike}", *[""] * (len(backends) + 2), "[red]✗[/]")
+            table.add_row(chapter, f"not comparable: {unlike}", *[""] * (len(backends) + 2), mark(False))
             continue
         measured = {
             name: {backend: _find(run, name) for backend, run in runs.items() if _find(run, name)}
@@ -90,7 +93,7 @@ def compare(found: list[Result]) -> bool:
                 *[_number(checks[b].measured, 8) if b in checks else "–" for b in backends],
                 _number(spread, 2) if len(checks) > 1 else "",
                 _number(tolerance, 2),
-                "" if len(runs) == 1 else "[green]✓[/]" if ok else "[red]✗[/]",
+                "" if len(runs) == 1 else mark(ok),
                 end_section=number == len(measured) - 1,
             )
     console().print(table)

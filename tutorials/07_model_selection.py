@@ -154,9 +154,9 @@ predicted = np.clip(result.predictions, 1, None)
 chapter.figure("residuals", plots.residuals(np.log(houses.prices), np.log(predicted), "log dollars"))
 
 # %% [markdown]
-# Each point of the residuals is a house priced by a model that had not seen it. A straight line in dollars is
-# bent on the logarithmic axis: houses in the middle are priced too high, the dearest too low, and the cheapest
-# are the most uncertain, for in dollars, which is what the loss counts, they hardly matter.
+# Each point of the residuals is a house priced by a model that had not seen it. A straight line in dollars
+# is bent on the logarithmic axis: houses in the middle are priced too high, the dearest too low, and the
+# cheapest are the most uncertain, for in dollars, which is what the loss counts, they hardly matter.
 #
 # ## The final fit
 #

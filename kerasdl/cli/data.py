@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
+from rich.text import Text
 
 from kerasdl import datasets, names, report
 
@@ -38,7 +39,7 @@ def _fetch(wanted: Sequence[str]) -> int:
                 progress.console.print(found.note, soft_wrap=True)
             except OSError as error:  # one data set out of reach must not keep the others from coming
                 failed = True
-                progress.console.print(f"[red]{name}[/]: {error}", soft_wrap=True)
+                progress.console.print(f"{error}", style="red", soft_wrap=True)
     return 1 if failed else 0
 
 
@@ -48,7 +49,8 @@ def _verify(wanted: Sequence[str]) -> int:
     for name in wanted:
         for check in datasets.verify(name):
             damaged |= check.state == "damaged"
-            color = {"ok": "green", "damaged": "red"}.get(check.state, "dim")
-            table.add_row(name, check.file, check.source, f"[{color}]{check.state}[/]", check.detail)
+            style = {"ok": "green", "damaged": "red"}.get(check.state, "dim")
+            detail = check.detail if check.state == "damaged" else ""
+            table.add_row(name, check.file, check.source, Text(check.state, style), detail)
     report.console().print(table)
     return 1 if damaged else 0

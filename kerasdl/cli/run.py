@@ -75,7 +75,11 @@ def run(
     failed = [done for done in outcomes if done.error]
     for done in failed:
         where = out / done.backend / done.script.name / LOG
-        console.print(f"[red]failed[/] {done.script.name} on {done.backend}: {done.error} (see {where})")
+        console.print(
+            f"failed: {done.script.name} on {done.backend}: {done.error} (see {where})",
+            style="red",
+            soft_wrap=True,
+        )
     if outcomes:
         console.print(f"Figures, histories and results are in {out}.", soft_wrap=True)
     if interrupted:
@@ -88,12 +92,11 @@ def _say(console, outcome: Outcome, out: Path, whole: bool) -> None:
     """A chapter asked for alone shows all it printed; one of many, a line."""
     log = out / outcome.backend / outcome.script.name / LOG
     if whole and log.exists():
-        console.print(log.read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
+        console.print(log.read_text(encoding="utf-8"), soft_wrap=True)
         return
-    mark = "[red]✗[/]" if outcome.error else "[green]✓[/]"
     script = outcome.script
-    name = f"{outcome.backend:<11} {script.number} {script.name:<26}"
-    console.print(f"{mark} {name} {outcome.seconds:6.1f} s", highlight=False)
+    line = f"{outcome.backend:<11} {script.number} {script.name:<26} {outcome.seconds:6.1f} s"
+    console.print(report.mark(not outcome.error), line)
 
 
 def _check_settings(settings: Sequence[str], scripts: Sequence[syllabus.Script]) -> None:
