@@ -155,22 +155,17 @@ def gradient_check(
         return fresh, fresh.loss(*inputs, training=True) if supervised else fresh.forward(*inputs)
 
     fresh, output = forward()
-    projection = (
-        np.ones(()) if np.ndim(output) == 0 else np.random.default_rng(seed).normal(size=output.shape)
-    )
-    if supervised:
-        fresh.gradient(*inputs)
-        to_inputs = ()
-    else:
-        to_inputs = fresh.backward(projection)
-        to_inputs = to_inputs if isinstance(to_inputs, tuple) else (to_inputs,)
+    rng = np.random.default_rng(seed)
+    projection = np.ones(()) if np.ndim(output) == 0 else rng.normal(size=output.shape)
+    to_inputs = fresh.backward(fresh.objective.backward() if supervised else projection)
+    to_inputs = to_inputs if isinstance(to_inputs, tuple) else (to_inputs,)
 
     missing = set(subject.parameters) - set(fresh.gradients)
     if missing:
         raise ValueError(f"backward left out the gradients of {', '.join(sorted(missing))}")
     pairs = [(name, array, fresh.gradients[name]) for name, array in subject.parameters.items()]
     names = ["input"] if len(to_inputs) == 1 else [f"input{i + 1}" for i in range(len(to_inputs))]
-    pairs += list(zip(names, inputs, to_inputs, strict=False))
+    pairs += list(zip(names, inputs, to_inputs, strict=False))  # a loss has no gradient for its target
 
     def scalar(_):
         return float(np.sum(projection * forward()[1]))

@@ -31,7 +31,7 @@ class Sliding(Layer):
         return sliding_window_view(padded, self.size, axis=(1, 2))[:, ::down, ::right]
 
     def spread(self, pieces: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """Add up what the windows ``(batch, rows, columns, channels, *size)`` send back to the image ``x``."""
+        """Add up what windows ``(batch, rows, columns, channels, *size)`` send back to the image ``x``."""
         (top, bottom), (left, right) = self._padding(x)
         batch, height, width, channels = x.shape
         padded = np.zeros((batch, top + height + bottom, left + width + right, channels))
@@ -52,10 +52,10 @@ class Sliding(Layer):
 
 
 class Convolution2D(Sliding):
-    """y[r, c] = Σ kernel ⊙ window[r, c] + bias (LeCun et al. 1998); strictly a cross-correlation, as everywhere.
+    """y[r, c] = Σ kernel ⊙ window[r, c] + bias (LeCun et al. 1998); strictly, a cross-correlation.
 
     Args:
-        kernel: ``(height, width, channels, filters)``; ``Convolution2D(*conv2d.get_weights())`` fits as it is.
+        kernel: ``(height, width, channels, filters)``: ``Convolution2D(*conv2d.get_weights())`` fits.
         bias: ``(filters,)``.
         strides: step of the window, down and across; one number serves both.
         padding: ``"valid"`` or ``"same"`` (zeros).

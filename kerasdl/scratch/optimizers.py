@@ -43,16 +43,18 @@ class Optimizer:
         if parameters.keys() != gradients.keys():
             odd = ", ".join(sorted(parameters.keys() ^ gradients.keys()))
             raise ValueError(f"parameters and gradients must have the same names; only one has {odd}")
-        if self.memory and parameters.keys() != self.memory.keys():
-            raise ValueError(
-                "parameters have other names than before: make a new optimizer for a new network"
-            )
         for name, weights in parameters.items():
             if not isinstance(weights, np.ndarray) or weights.dtype.kind != "f":
                 raise TypeError(f"parameter {name} is no array of floats, so it cannot be changed in place")
             if np.shape(gradients[name]) != weights.shape:
                 raise ValueError(f"gradient {np.shape(gradients[name])} does not fit {name} {weights.shape}")
             checks.finite(f"the gradient of {name}", gradients[name])
+        shapes = {name: weights.shape for name, weights in parameters.items()}
+        if self.iterations and shapes != self._shapes:
+            raise ValueError(
+                "parameters have other names or shapes than before: make a new optimizer for them"
+            )
+        self._shapes = shapes
         self.iterations += 1
         for name, weights in parameters.items():
             memory = self.memory.setdefault(
