@@ -3,7 +3,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasdl import scratch
@@ -126,9 +126,9 @@ def test_large_numbers_raise_no_floating_point_alarm(size):
             assert np.isfinite(layer.forward(x)).all()
             assert np.isfinite(layer.backward(np.ones_like(x))).all()
         loss = SoftmaxCrossEntropy()
-        assert loss.forward(x, [0]) == 0
+        assert loss.forward(x, [0]) == pytest.approx(0, abs=1e-12)
         assert loss.forward(x, [1]) == 2 * size
-        assert loss.backward().tolist() == [[1, -1, 0]]
+        assert loss.backward() == pytest.approx(np.array([[1, -1, 0]]), abs=1e-12)
 
 
 def test_sigmoid_keeps_its_relative_precision_in_the_tail():
@@ -149,6 +149,7 @@ def test_activations_pass_the_gradient_check(layer, shape):
     assert_passes(layer, away_from_kinks(shape))
 
 
+@settings(deadline=None, max_examples=30)
 @given(
     batch=st.integers(1, 4),
     features=st.integers(1, 4),
@@ -275,13 +276,13 @@ def test_a_fault_inside_a_network_is_found_by_name():
     network = Network([Affine.random(3, 4, seed=0), BrokenTanh(), Affine.random(4, 2, seed=1)])
     report = gradient_check(network, np.random.default_rng(0).normal(size=(5, 3)), np.array([0, 1, 0, 1, 1]))
     failed = {entry.name for entry in report.errors if entry.error > 1e-7}
-    assert failed == {"affine1.kernel", "affine1.bias"}
+    assert failed == {"affine1.kernel", "affine1.bias", "input"}
 
 
 def test_a_gradient_left_out_or_misshapen_is_an_error():
     x = np.ones((4, 3))
     with pytest.raises(ValueError, match="left out the gradients of bias"):
-        gradient_check(Faulty(lambda layer, to_x: layer.gradients.pop("bias") and None), x)
+        gradient_check(Faulty(lambda layer, to_x: to_x * layer.gradients.pop("bias")[0]), x)
     with pytest.raises(ValueError, match=r"gradient of bias is \(1, 2\), but bias is \(2,\)"):
         gradient_check(Faulty(lambda layer, to_x: layer.gradients.update(bias=np.ones((1, 2)))), x)
 
@@ -304,6 +305,7 @@ def test_numerical_gradient_of_a_cubic_is_its_derivative():
 # Dropout, penalty, starts
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20), st.integers(0, 2**32 - 1))
 def test_dropout_at_0_is_the_identity_and_at_1_is_zero(values, seed):
     assert (dropout(values, 0, seed) == values).all()

@@ -201,7 +201,7 @@ def test_a_sequence_in_two_halves_with_the_state_handed_on_is_the_whole(kind):
 
 
 @pytest.mark.parametrize("kind", cells())
-@pytest.mark.parametrize("k", [1, 2, 3, 7, 9])
+@pytest.mark.parametrize("k", [1, 3, 9])
 def test_truncated_bptt_is_the_numerical_gradient_with_the_handed_on_states_frozen(kind, k):
     layer, rng = cells()[kind], np.random.default_rng(0)
     x, r = rng.normal(size=(2, 7, FEATURES)), rng.normal(size=(2, 7, UNITS))
@@ -303,7 +303,7 @@ def test_a_recurrent_network_passes_the_gradient_check_and_learns_to_echo():
     echo[:, 0] = 0
     assert gradient_check(network, x[:3], echo[:3]).passed
     sgd = SGD(1.0)
-    for _ in range(300):
+    for _ in range(200):
         sgd.update(network.parameters, network.gradient(x, echo))
     assert network.accuracy(x, echo) == 1
 
