@@ -1,6 +1,4 @@
-"""What tests ask of Keras on whichever backend runs: derivatives by its own autodiff, and float64."""
-
-import contextlib
+"""What tests ask of whichever backend runs: derivatives by its own automatic differentiation."""
 
 import keras
 import numpy as np
@@ -32,17 +30,3 @@ def gradients(function, *arrays):
         tensors = [torch.tensor(array, requires_grad=True) for array in arrays]
         found = torch.autograd.grad(function(*tensors), tensors)
     return [np.asarray(keras.ops.convert_to_numpy(gradient)) for gradient in found]
-
-
-@contextlib.contextmanager
-def float64():
-    """Keras computes in float64 inside the block, on every backend."""
-    before = keras.config.floatx()
-    with contextlib.ExitStack() as stack:
-        if keras.backend.backend() == "jax":
-            import jax
-
-            stack.enter_context(jax.enable_x64(True))
-        keras.config.set_floatx("float64")
-        stack.callback(keras.config.set_floatx, before)
-        yield

@@ -32,25 +32,38 @@ def distinct(shape, seed=0):
 
 @settings(deadline=None, max_examples=20)
 @given(GEOMETRIES)
-def test_convolution_is_the_sum_over_each_window(geometry):
-    rng = np.random.default_rng(0)
-    size, (down, right) = geometry["size"], geometry["strides"]
-    layer = Convolution2D.random(size, 2, 3, seed=0, strides=geometry["strides"], padding=geometry["padding"])
-    kernel, x = layer.parameters["kernel"], rng.normal(size=(2, *geometry["image"], 2))
-    layer.parameters["bias"][:] = [1, 2, 3]
-    y = layer.forward(x)
-    top, left = 0, 0
-    if geometry["padding"] == "same":
-        assert y.shape[1:3] == (-(-x.shape[1] // down), -(-x.shape[2] // right))
-        top = max((y.shape[1] - 1) * down + size[0] - x.shape[1], 0) // 2
-        left = max((y.shape[2] - 1) * right + size[1] - x.shape[2], 0) // 2
-    for n, r, c, k in np.ndindex(y.shape):
-        total = [1.0, 2, 3][k]
-        for i, j in np.ndindex(size):
-            row, column = r * down + i - top, c * right + j - left
-            if 0 <= row < x.shape[1] and 0 <= column < x.shape[2]:
-                total += x[n, row, column] @ kernel[i, j, :, k]
-        assert y[n, r, c, k] == pytest.approx(total)
+def test_convolution_and_pooling_are_sums_maxima_and_means_over_the_image_in_each_window(geometry):
+    (height, width), (down, right), same = (
+        geometry["size"],
+        geometry["strides"],
+        geometry["padding"] == "same",
+    )
+    x = distinct((2, *geometry["image"], 2))
+    options = {"strides": geometry["strides"], "padding": geometry["padding"]}
+    convolution = Convolution2D.random((height, width), 2, 3, seed=0, **options)
+    kernel, bias = convolution.parameters["kernel"], convolution.parameters["bias"]
+    bias[:] = [1, 2, 3]
+    y = convolution.forward(x)
+    largest = MaxPooling2D((height, width), **options).forward(x)
+    mean = AveragePooling2D((height, width), **options).forward(x)
+
+    n, m = geometry["image"]
+    rows, columns = (
+        (-(-n // down), -(-m // right)) if same else ((n - height) // down + 1, (m - width) // right + 1)
+    )
+    top = max((rows - 1) * down + height - n, 0) // 2 if same else 0
+    left = max((columns - 1) * right + width - m, 0) // 2 if same else 0
+    assert y.shape == (2, rows, columns, 3)
+    assert largest.shape == mean.shape == (2, rows, columns, 2)
+    for b, r, c in np.ndindex(2, rows, columns):
+        cells = [
+            (i, j, x[b, r * down + i - top, c * right + j - left])
+            for i, j in np.ndindex(height, width)
+            if 0 <= r * down + i - top < n and 0 <= c * right + j - left < m
+        ]
+        assert y[b, r, c] == pytest.approx(sum(cell @ kernel[i, j] for i, j, cell in cells) + bias)
+        assert largest[b, r, c] == pytest.approx(np.max([cell for *_, cell in cells], axis=0))
+        assert mean[b, r, c] == pytest.approx(np.mean([cell for *_, cell in cells], axis=0))
 
 
 @settings(deadline=None, max_examples=20)
