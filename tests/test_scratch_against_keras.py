@@ -90,7 +90,7 @@ def test_the_books_penalty_is_keras_l2_of_half_the_strength():
 # Convolution and pooling
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=8)
 @given(
     image=st.tuples(st.integers(3, 8), st.integers(3, 8)),
     size=st.tuples(st.integers(1, 3), st.integers(1, 3)),
@@ -159,7 +159,8 @@ def test_outputs_states_and_gradients_equal_keras_with_the_same_weights(kind, ma
 
     layer = theirs(4, return_sequences=True, return_state=True, dtype=DTYPE, **options)
     layer.build((None, 6, 3))
-    weights = [draw(*w.shape) for w in layer.trainable_variables]
+    layer.set_weights([draw(*w.shape) for w in layer.get_weights()])
+    weights = layer.get_weights()
     ours = make(*weights, **options)
     x, states = draw(5, 6, 3), tuple(draw(ours.states, 5, 4))
     r, last = draw(5, 6, 4), tuple(draw(ours.states, 5, 4))
@@ -191,15 +192,6 @@ def test_outputs_states_and_gradients_equal_keras_with_the_same_weights(kind, ma
     to_x = ours.backward(r, last)
     for a, b in zip((to_x, *ours.initial_gradient, *ours.gradients.values()), slopes, strict=True):
         assert difference(a, b) <= TOLERANCE
-
-
-@pytest.mark.parametrize("kind", RECURRENT)
-def test_weights_of_a_trained_layer_drop_in_at_float32(kind):
-    make, theirs, options = RECURRENT[kind]
-    x = np.random.default_rng(0).normal(size=(4, 9, 3)).astype("float32")
-    layer = theirs(5, return_sequences=True, **options)
-    y = keras.ops.convert_to_numpy(layer(x))
-    assert difference(make(*layer.get_weights(), **options).forward(x), y) <= 1e-5
 
 
 # Optimizers

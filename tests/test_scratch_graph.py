@@ -1,3 +1,6 @@
+import doctest
+import importlib
+import pkgutil
 import subprocess
 import sys
 
@@ -44,6 +47,11 @@ def test_scratch_loads_neither_keras_nor_a_backend():
     code = f"import sys, kerasdl.scratch; print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("module", [m.name for m in pkgutil.iter_modules(scratch.__path__)])
+def test_the_examples_in_the_docstrings_run(module):
+    assert doctest.testmod(importlib.import_module(f"kerasdl.scratch.{module}")).failed == 0
 
 
 def test_every_public_name_is_there():
@@ -294,6 +302,12 @@ def test_the_check_leaves_layer_and_inputs_as_they_were():
     assert (layer.parameters["kernel"] == kernel).all()
     assert (x == before).all()
     assert layer.gradients == {}
+
+
+def test_whole_numbers_are_not_differentiated():
+    report = gradient_check(Affine.random(3, 2, seed=0), np.arange(12).reshape(4, 3))
+    assert [entry.name for entry in report.errors] == ["kernel", "bias"]
+    assert report.passed
 
 
 def test_numerical_gradient_of_a_cubic_is_its_derivative():

@@ -42,13 +42,8 @@ def cells():
     return kinds
 
 
-MASKS = {
-    "none": None,
-    "right": np.array([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]], dtype=bool),
-    "left": np.array([[1, 1, 1, 1, 1], [0, 0, 0, 1, 1]], dtype=bool),
-    "holes": np.array([[1, 0, 1, 0, 1], [0, 1, 0, 0, 1]], dtype=bool),
-    "all": np.array([[1, 1, 1, 1, 1], [0, 0, 0, 0, 0]], dtype=bool),
-}
+# Rows: padded nowhere, on the right, on the left, with holes, everywhere.
+MASK = np.array([[1, 1, 1, 1], [1, 1, 0, 0], [0, 0, 1, 1], [0, 1, 0, 1], [0, 0, 0, 0]], dtype=bool)
 
 
 class WithStates(Layer):
@@ -72,17 +67,17 @@ class WithStates(Layer):
 
 
 @pytest.mark.parametrize("kind", cells())
-@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("mask", [None, MASK], ids=["no mask", "masked"])
 def test_every_cell_passes_the_gradient_check_states_and_masks_included(kind, mask):
     rng, layer = np.random.default_rng(1), cells()[kind]
-    states = rng.normal(size=(layer.states, 2, UNITS))
-    report = gradient_check(WithStates(layer, MASKS[mask]), rng.normal(size=(2, 5, FEATURES)), *states)
+    states = rng.normal(size=(layer.states, 5, UNITS))
+    report = gradient_check(WithStates(layer, mask), rng.normal(size=(5, 4, FEATURES)), *states)
     assert len(report.errors) == len(layer.parameters) + 1 + layer.states
     assert report.passed, str(report)
 
 
 @given(batch=st.integers(1, 3), time=st.integers(1, 5), features=st.integers(1, 3), units=st.integers(1, 3))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_every_cell_passes_the_gradient_check_at_any_shape(batch, time, features, units):
     x = np.random.default_rng(0).normal(size=(batch, time, features))
     for layer in (
@@ -364,6 +359,16 @@ def test_saturated_gates_raise_no_floating_point_alarm():
 def test_bad_input_is_refused(act, message):
     with pytest.raises(ValueError, match=message):
         act()
+
+
+def test_backward_refuses_a_gradient_of_another_shape_also_when_forced():
+    layer = OutputRNN.random(3, 4, 2)
+    with pytest.raises(RuntimeError, match="needs a forward pass first"):
+        layer.backward(np.ones((2, 5, 2)))
+    for teacher in (None, np.ones((2, 5, 2))):
+        layer.forward(np.ones((2, 5, 3)), teacher=teacher)
+        with pytest.raises(ValueError, match=r"gradient \(5, 2, 2\) does not fit the output \(2, 5, 2\)"):
+            layer.backward(np.ones((5, 2, 2)))
 
 
 def test_truncate_is_a_whole_number_of_steps():

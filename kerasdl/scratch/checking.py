@@ -147,7 +147,8 @@ def gradient_check(
         True
     """
     subject = copy.deepcopy(layer)
-    inputs = [v.astype(np.float64) if (v := np.asarray(i)).dtype.kind == "f" else i for i in inputs]
+    floats = [np.asarray(value).dtype.kind == "f" for value in inputs]
+    inputs = [np.array(v, dtype=np.float64) if f else v for v, f in zip(inputs, floats, strict=True)]
     supervised = isinstance(subject, Network) and len(inputs) == 2
 
     def forward():
@@ -165,7 +166,8 @@ def gradient_check(
         raise ValueError(f"backward left out the gradients of {', '.join(sorted(missing))}")
     pairs = [(name, array, fresh.gradients[name]) for name, array in subject.parameters.items()]
     names = ["input"] if len(to_inputs) == 1 else [f"input{i + 1}" for i in range(len(to_inputs))]
-    pairs += list(zip(names, inputs, to_inputs, strict=False))  # a loss has no gradient for its target
+    with_target = zip(names, inputs, to_inputs, floats, strict=False)  # a loss has no gradient for its target
+    pairs += [(name, value, gradient) for name, value, gradient, is_float in with_target if is_float]
 
     def scalar(_):
         return float(np.sum(projection * forward()[1]))

@@ -177,7 +177,7 @@ class ELU(Layer):
 
 
 class Maxout(Layer):
-    """The largest of k affine pieces for each unit: a learned activation (Goodfellow et al. 2013, eqs. 1–2).
+    """The largest of k affine pieces for each unit: a learned activation (Goodfellow et al. 2013).
 
     Args:
         kernel: W, ``(features, units, pieces)``.

@@ -27,6 +27,7 @@ class Optimizer:
     def __init__(self, learning_rate: float):
         self.learning_rate = checks.not_negative("learning_rate", learning_rate)
         self.iterations = 0
+        self._shapes: dict[str, tuple[int, ...]] | None = None
         self.memory: dict[str, dict[str, np.ndarray]] = {}
 
     def update(self, parameters: Mapping[str, np.ndarray], gradients: Mapping[str, np.ndarray]) -> None:
@@ -50,10 +51,8 @@ class Optimizer:
                 raise ValueError(f"gradient {np.shape(gradients[name])} does not fit {name} {weights.shape}")
             checks.finite(f"the gradient of {name}", gradients[name])
         shapes = {name: weights.shape for name, weights in parameters.items()}
-        if self.iterations and shapes != self._shapes:
-            raise ValueError(
-                "parameters have other names or shapes than before: make a new optimizer for them"
-            )
+        if self._shapes not in (None, shapes):
+            raise ValueError("parameters have other names or shapes than before: make a new optimizer")
         self._shapes = shapes
         self.iterations += 1
         for name, weights in parameters.items():

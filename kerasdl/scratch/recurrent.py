@@ -180,6 +180,8 @@ class OutputRNN(Recurrent):
         (3, 5, 2)
     """
 
+    _forced: tuple[int, int] | None = None
+
     def __init__(self, kernel, recurrent_kernel, bias, output_kernel, output_bias):
         super().__init__(
             kernel=kernel,
@@ -235,7 +237,9 @@ class OutputRNN(Recurrent):
         if self._forced is None:
             return super().backward(gradient, final_gradient, truncate)
         batch, time = self._forced
-        gradient = as_floats("gradient", gradient).reshape(batch, time, self.units)
+        gradient = as_floats("gradient", gradient)
+        if gradient.shape != (batch, time, self.units):
+            raise ValueError(f"gradient {gradient.shape} does not fit the output {(batch, time, self.units)}")
         (last,) = self._state("final_gradient", final_gradient, batch)
         gradient = np.concatenate([gradient[:, :-1], gradient[:, -1:] + last[:, None]], axis=1)
         to_x = super().backward(gradient.reshape(-1, 1, self.units))
