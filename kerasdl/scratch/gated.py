@@ -150,7 +150,8 @@ class PeepholeLSTM(LSTM):
 
     - ``"per_unit"`` (Gers & Schmidhuber 2000): each unit's gates see its own c through one weight each; i
       and f see c(t−1), and o sees the new c(t): i = σ(… + p_i ⊙ c(t−1)), o = σ(… + p_o ⊙ c(t)).
-    - ``"full"``, as some courses teach it: a matrix per gate, and all three see c(t−1): i = σ(… + c(t−1) P_i), and so on.
+    - ``"full"``, as some courses teach it: a matrix per gate, and all three see c(t−1):
+      i = σ(… + c(t−1) P_i), and so on.
 
     Args:
         kernel: ``(features, 4 · units)``, columns i, f, g, o.
