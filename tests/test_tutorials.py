@@ -4,13 +4,13 @@ import pytest
 
 from kerasdl import backends, cli, results, syllabus
 
-REAL = pytest.mark.usefixtures("real_data")
-
 
 @pytest.mark.slow
-@pytest.mark.parametrize("data", ["embedded", pytest.param("real", marks=REAL)])
+@pytest.mark.parametrize("data", ["embedded", "real"])
 @pytest.mark.parametrize("name", [script.name for script in syllabus.scripts()])
-def test_a_full_run_stays_inside_its_bands(name, data, tmp_path):
+def test_a_full_run_stays_inside_its_bands(name, data, tmp_path, request):
+    if data == "real":
+        request.getfixturevalue("real_data")
     assert cli.main(["run", name, "--out", str(tmp_path)]) == 0
     found = results.load(tmp_path / backends.choose().name / name / results.FILE)
     assert found.checks
@@ -18,8 +18,7 @@ def test_a_full_run_stays_inside_its_bands(name, data, tmp_path):
 
 
 @pytest.mark.slow
-@REAL
-def test_house_prices_reach_the_published_figure(tmp_path):
+def test_house_prices_reach_the_published_figure(real_data, tmp_path):
     # Zhang et al., d2l 0.17: 0.1709, the mean over five contiguous folds.
     cli.main(["run", "model_selection", "--out", str(tmp_path)])
     found = results.load(tmp_path / backends.choose().name / "model_selection" / results.FILE)
