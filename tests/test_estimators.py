@@ -48,6 +48,15 @@ def test_every_argument_survives_clone_and_set_params():
     assert copy.get_params()["epochs"] == 2
 
 
+def test_a_loss_survives_clone_with_its_settings(data):
+    # A deep copy of keras.losses.Huber forgets its delta.
+    loss = keras.losses.Huber(delta=0.2)
+    copy = clone(regressor(loss=loss))
+    errors = np.zeros((3, 1), "float32"), np.full((3, 1), 2, "float32")
+    assert float(keras.ops.convert_to_numpy(copy.loss(*errors))) == pytest.approx(0.2 * (2 - 0.1))
+    assert np.array_equal(copy.fit(*data).predict(data[0]), regressor(loss=loss).fit(*data).predict(data[0]))
+
+
 def test_the_builder_gets_what_its_signature_names(data):
     X, y = data
     seen = {}
