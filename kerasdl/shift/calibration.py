@@ -8,15 +8,15 @@ from scipy.special import log_softmax, softmax
 
 FLOOR = 1e-12  # a probability of exactly 0 would stay 0 under every prior
 
-KINDS = ("temperature", "bias_corrected", "vector")
+KINDS = ("temperature", "bias_corrected", "vector", "matrix")
 
 
 class Calibrator(NamedTuple):
-    """softmax(slope · log p + bias): the map that :func:`fit_calibrator` chose.
+    """softmax(log p · slope + bias): the map that :func:`fit_calibrator` chose.
 
     Attributes:
-        slope: ``(classes,)``, all equal unless the kind is ``vector``.
-        bias: ``(classes,)``, zero for the kind ``temperature``.
+        slope: ``(classes, classes)``; a multiple of the identity for one temperature, diagonal for ``vector``.
+        bias: ``(classes,)``; zero for ``temperature``.
     """
 
     slope: np.ndarray
@@ -24,26 +24,23 @@ class Calibrator(NamedTuple):
 
     def __call__(self, p: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities ``(rows, classes)``."""
-        return softmax(self.slope * np.log(np.maximum(p, FLOOR)) + self.bias, axis=1)
+        return softmax(np.log(np.maximum(p, FLOOR)) @ self.slope + self.bias, axis=1)
 
 
-def fit_calibrator(
-    p: np.ndarray,
-    y: np.ndarray,
-    kind: str = "bias_corrected",
-    penalty: float = 0.01,
-) -> Calibrator:
-    """Fit softmax(a log p + b) by maximum likelihood with a penalty towards the identity a = 1, b = 0.
+def fit_calibrator(p: np.ndarray, y: np.ndarray, kind: str = "matrix", penalty: float = 0.01) -> Calibrator:
+    """Fit softmax(log p · A + b) by maximum likelihood, with a penalty against straying.
 
-    Temperature scaling has one slope and no bias (Guo et al. 2017), bias-corrected temperature scaling one
+    Temperature scaling has one slope and no bias (Guo et al. 2017); bias-corrected temperature scaling one
     slope and a bias for each class, vector scaling a slope and a bias for each class (Alexandari, Kundaje &
-    Shrikumar 2020). The penalty keeps a class with few rows from running off.
+    Shrikumar 2020), all penalised towards the identity. Matrix scaling lets log p of one class speak for
+    another, which mends a classifier that confuses two of them: A is penalised towards the bias-corrected
+    fit, and the logits of the two fits are averaged, so that few rows do no harm.
 
     Args:
         p: probabilities on rows that the classifier was not trained on ``(rows, classes)``.
         y: their labels ``(rows,)``, 0 … classes − 1.
-        kind: ``"temperature"``, ``"bias_corrected"`` or ``"vector"``.
-        penalty: weight of ‖a − 1‖² + ‖b‖² beside the mean log-loss.
+        kind: ``"temperature"``, ``"bias_corrected"``, ``"vector"`` or ``"matrix"``.
+        penalty: weight of the squared distance beside the mean log-loss.
 
     Returns:
         A :class:`Calibrator`.
@@ -56,36 +53,41 @@ def fit_calibrator(
     """
     logs = np.log(np.maximum(p, FLOOR))
     rows, classes = logs.shape
-    slopes = classes if kind == "vector" else 1
-    hits = np.zeros_like(logs)
-    hits[np.arange(rows), y] = 1
-
-    def unpack(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        bias = np.zeros(classes) if kind == "temperature" else theta[slopes:]
-        return np.broadcast_to(theta[:slopes], classes), bias
+    here = np.arange(rows)
+    one = np.eye(classes)
+    hits = one[y]
+    if kind == "matrix":
+        start = fit_calibrator(p, y, "bias_corrected", penalty)
+        identity = np.r_[start.slope.ravel(), start.bias]
+        read = lambda theta: (theta[:-classes].reshape(classes, classes), theta[-classes:])  # noqa: E731
+        by_slope = lambda error: (logs.T @ error).ravel()  # noqa: E731
+    elif kind == "vector":
+        identity = np.r_[np.ones(classes), np.zeros(classes)]
+        read = lambda theta: (theta[:classes] * one, theta[classes:])  # noqa: E731
+        by_slope = lambda error: (logs * error).sum(axis=0)  # noqa: E731
+    else:
+        identity = np.r_[1.0, np.zeros(classes if kind == "bias_corrected" else 0)]
+        read = lambda theta: (theta[0] * one, theta[1:] if len(theta) > 1 else np.zeros(classes))  # noqa: E731
+        by_slope = lambda error: np.vdot(logs, error)  # noqa: E731
 
     def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        slope, bias = unpack(theta)
-        log_p = log_softmax(slope * logs + bias, axis=1)
+        slope, bias = read(theta)
+        log_p = log_softmax(logs @ slope + bias, axis=1)
         error = (np.exp(log_p) - hits) / rows
-        by_slope = (error * logs).sum(axis=0)
-        gradient = by_slope if kind == "vector" else by_slope.sum(keepdims=True)
-        if kind != "temperature":
-            gradient = np.r_[gradient, error.sum(axis=0)]
+        gradient = np.r_[by_slope(error), error.sum(axis=0)][: len(theta)]
         away = theta - identity
-        return -log_p[np.arange(rows), y].mean() + penalty * away @ away, gradient + 2 * penalty * away
+        return penalty * away @ away - log_p[here, y].mean(), gradient + 2 * penalty * away
 
-    identity = np.r_[np.ones(slopes), np.zeros(0 if kind == "temperature" else classes)]
-    # A slope below 0 would reverse what the classifier says.
-    bounds = [(1e-3, None)] * slopes + [(None, None)] * (len(identity) - slopes)
-    theta = minimize(objective, identity, jac=True, method="L-BFGS-B", bounds=bounds).x
-    return Calibrator(*(np.array(part) for part in unpack(theta)))
+    theta = minimize(objective, identity, jac=True, method="L-BFGS-B").x
+    if kind == "matrix":
+        theta = (theta + identity) / 2
+    return Calibrator(*read(theta))
 
 
 def choose_calibrator(
     p: np.ndarray, y: np.ndarray, penalty: float, random: np.random.Generator, folds: int = 5
 ) -> str:
-    """Return ``"bias_corrected"``, unless another kind's held-out log-loss is lower by a standard error.
+    """Return ``"matrix"``, unless another kind's held-out log-loss is lower by a standard error.
 
     The folds keep the class shares; arguments are those of :func:`fit_calibrator`.
     """
@@ -99,5 +101,5 @@ def choose_calibrator(
             q = fit_calibrator(p[fold != k], y[fold != k], kind, penalty)(p[held])
             loss[held] = -np.log(np.maximum(q[np.arange(len(held)), y[held]], FLOOR))
     best = min(losses, key=lambda kind: losses[kind].mean())
-    gain = losses["bias_corrected"] - losses[best]
-    return best if gain.mean() > gain.std() / np.sqrt(len(y)) else "bias_corrected"
+    gain = losses["matrix"] - losses[best]
+    return best if gain.mean() > gain.std() / np.sqrt(len(y)) else "matrix"

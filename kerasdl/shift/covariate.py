@@ -1,5 +1,6 @@
 """Which source rows look like the target? The density ratio by way of a classifier."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -21,8 +22,8 @@ LogOdds = Callable[[np.ndarray], np.ndarray]
 Path = dict[str, LogOdds]  # one family's candidates, by setting
 
 
-def _logistic(features: np.ndarray, y: np.ndarray, strengths: tuple, transform: Callable) -> Path:
-    """Fit ridge logistic regressions on the features, one for each inverse penalty."""
+def _logistic(features: np.ndarray, y: np.ndarray, settings: dict[str, float], transform: Callable) -> Path:
+    """Fit ridge logistic regressions on the features, one for each inverse penalty C."""
     mean, scale = inputs.standardizer(features)
     features = (features - mean) / scale
 
@@ -34,47 +35,61 @@ def _logistic(features: np.ndarray, y: np.ndarray, strengths: tuple, transform: 
         intercept = model.intercept_[0] - mean @ coefficient
         return lambda Z: transform(Z) @ coefficient + intercept
 
-    return {f"C={strength:g}": candidate(strength) for strength in strengths}
+    return {setting: candidate(strength) for setting, strength in settings.items()}
 
 
-def linear(Z: np.ndarray, y: np.ndarray, seed: int) -> Path:
+RIDGES = {"C=1": 1.0, "C=0.3": 0.3, "C=0.1": 0.1, "C=0.03": 0.03}
+WIDTHS = {"narrow": 2.0, "median": 1.0, "wide": 0.5}
+COUNTS = {"50 trees": 50, "100 trees": 100, "150 trees": 150, "200 trees": 200}
+
+
+def linear(Z: np.ndarray, y: np.ndarray, seed: int, only: str | None = None) -> Path:
     """Log-odds linear in the columns: right when both sides are Gaussians of one covariance."""
-    return _logistic(Z, y, (1.0, 0.3, 0.1, 0.03), lambda Z: Z)
+    return _logistic(Z, y, _pick(RIDGES, only), lambda Z: Z)
 
 
-def additive(Z: np.ndarray, y: np.ndarray, seed: int) -> Path:
+def additive(Z: np.ndarray, y: np.ndarray, seed: int, only: str | None = None) -> Path:
     """A cubic spline for each column, straight beyond the data: curved, no interactions, no wild tails."""
     splines = SplineTransformer(n_knots=6, knots="quantile", extrapolation="linear").fit(Z)
-    return _logistic(splines.transform(Z), y, (1.0, 0.3, 0.1, 0.03), splines.transform)
+    return _logistic(splines.transform(Z), y, _pick(RIDGES, only), splines.transform)
 
 
-def kernel(Z: np.ndarray, y: np.ndarray, seed: int) -> Path:
+def kernel(Z: np.ndarray, y: np.ndarray, seed: int, only: str | None = None) -> Path:
     """Gaussian kernels on 100 landmark rows (Nyström): smooth, with interactions."""
     width = inputs.median_distance(Z, np.random.default_rng(seed))
     path = {}
-    for factor in (0.5, 1.0, 2.0):
-        features = Nystroem(gamma=factor / width**2, n_components=min(100, len(Z)), random_state=seed).fit(Z)
-        found = _logistic(features.transform(Z), y, (10.0, 1.0), features.transform)
-        path |= {f"gamma={factor:g}/median², {setting}": model for setting, model in found.items()}
+    for name, factor in WIDTHS.items():
+        settings = _pick({f"{name}, C=10": 10.0, f"{name}, C=1": 1.0}, only)
+        if settings:
+            landmarks = Nystroem(gamma=factor / width**2, n_components=min(100, len(Z)), random_state=seed)
+            path |= _logistic(landmarks.fit(Z).transform(Z), y, settings, landmarks.transform)
     return path
 
 
-def trees(Z: np.ndarray, y: np.ndarray, seed: int) -> Path:
+def trees(Z: np.ndarray, y: np.ndarray, seed: int, only: str | None = None) -> Path:
     """Boosted trees of three leaves: steps and pairs of columns; the number of trees is the setting."""
+    counts = _pick(COUNTS, only)
     model = HistGradientBoostingClassifier(
-        learning_rate=0.05, max_leaf_nodes=3, max_iter=200, l2_regularization=1.0, early_stopping=False
+        learning_rate=0.05,
+        max_leaf_nodes=3,
+        max_iter=max(counts.values()),
+        l2_regularization=1.0,
+        early_stopping=False,
     ).fit(Z, y)
 
     def candidate(count: int) -> LogOdds:
         def log_odds(Z: np.ndarray) -> np.ndarray:
-            for step, values in enumerate(model.staged_decision_function(Z), 1):
-                if step == count:
-                    return np.ravel(values)
-            return np.ravel(model.decision_function(Z))
+            if count == model.max_iter:
+                return np.ravel(model.decision_function(Z))
+            return np.ravel(next(itertools.islice(model.staged_decision_function(Z), count - 1, None)))
 
         return log_odds
 
-    return {f"trees={count}": candidate(count) for count in (50, 100, 150, 200)}
+    return {setting: candidate(count) for setting, count in counts.items()}
+
+
+def _pick(settings: dict[str, float], only: str | None) -> dict[str, float]:
+    return settings if only is None else {name: value for name, value in settings.items() if name == only}
 
 
 FAMILIES = {"linear": linear, "additive": additive, "kernel": kernel, "trees": trees}
@@ -145,7 +160,9 @@ class DiscriminativeRatio(DensityRatio):
                 raise ValueError("every column is constant on both sides: there is nothing to weigh by")
             chosen = self._choose(families, Z, y)
             self.families_ = tuple(family for family, _ in chosen)
-            self._models = [FAMILIES[family](Z, y, self._seed)[setting] for family, setting in chosen]
+            self._models = [
+                FAMILIES[family](Z, y, self._seed, setting)[setting] for family, setting in chosen
+            ]
         self._offset = 0.0
         log_odds = self._log_odds(X_source)
         self._offset = float(log_odds.max())  # the weights are rescaled anyway; this keeps them below 1
@@ -171,12 +188,12 @@ class DiscriminativeRatio(DensityRatio):
         """Return the ``(family, setting)`` pairs to average."""
         random = np.random.default_rng(self._seed)
         sides = [random.permutation(np.flatnonzero(y == side)) for side in (0, 1)]
-        if min(len(side) for side in sides) >= 4 * self.CHOICE_ROWS:
+        if min(len(side) for side in sides) >= 3 * self.CHOICE_ROWS:
             # Rows abound: one split with many rows held out tells more than folds, for a fifth of the time.
-            rows = np.concatenate([side[: 4 * self.CHOICE_ROWS] for side in sides])
-            held_out = [np.tile(np.arange(4 * self.CHOICE_ROWS) >= self.CHOICE_ROWS, 2)]
+            rows = np.concatenate([side[: 3 * self.CHOICE_ROWS] for side in sides])
+            held_out = [np.tile(np.arange(3 * self.CHOICE_ROWS) >= self.CHOICE_ROWS, 2)]
         else:
-            rows = np.concatenate([side[: 4 * self.CHOICE_ROWS] for side in sides])
+            rows = np.concatenate([side[: 3 * self.CHOICE_ROWS] for side in sides])
             folds = min(checks.positive_int("folds", self.folds), *(len(side) for side in sides))
             if folds < 2:
                 raise ValueError("choosing a classifier takes 2 folds and 2 rows of each side at least")

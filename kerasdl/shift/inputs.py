@@ -159,5 +159,7 @@ def median_distance(X: np.ndarray, random_state: np.random.Generator, rows: int 
 
 def standardizer(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation of each column; a constant column is given deviation 1."""
-    scale = X.std(axis=0, dtype=np.float64)
-    return X.mean(axis=0, dtype=np.float64), np.where(scale > 1e-12, scale, 1.0)
+    mean = X.mean(axis=0, dtype=np.float64)
+    squares = sum(((X[rows] - mean) ** 2).sum(axis=0) for rows in chunks(len(X)))  # no copy of X
+    scale = np.sqrt(squares / len(X))
+    return mean, np.where(scale > 1e-12 * np.maximum(np.abs(mean), 1), scale, 1.0)

@@ -15,7 +15,7 @@ from kerasdl import checks
 from kerasdl.shift import calibration, inputs
 
 Z_95 = 1.959964  # the normal quantile of a 95 % interval
-MOST_ROWS = 5000  # target rows in one bootstrap draw; more only make the interval a little narrower
+MOST_ROWS = 5000  # rows of each side in one bootstrap draw; more only make the interval a little narrower
 
 
 class _LabelShift(BaseEstimator):
@@ -57,7 +57,12 @@ class _LabelShift(BaseEstimator):
         self.source_prior_ = counts / len(y)
         self._random = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         self._state = self._learn(p, y)
-        self._draws = [self._draw(p, y) for _ in range(checks.not_negative("draws", self.draws).__int__())]
+        draws = int(checks.not_negative("draws", self.draws))
+        if len(y) > MOST_ROWS:  # but at least one row of each class
+            first = np.unique(y, return_index=True)[1]
+            some = np.union1d(first, self._random.choice(len(y), MOST_ROWS, replace=False))
+            p, y = p[some], y[some]
+        self._draws = [self._draw(p, y) for _ in range(draws)]
         return self
 
     def _draw(self, p: np.ndarray, y: np.ndarray) -> tuple[Any, list[np.ndarray]]:
@@ -248,9 +253,8 @@ class LabelShiftEM(_LabelShift):
     (Alexandari, Kundaje & Shrikumar 2020): the likelihood believes what it is told. The best default here.
 
     Args:
-        calibration: ``"auto"`` takes bias-corrected temperature scaling unless cross-validation prefers
-            another by more than one standard error; or ``"temperature"``, ``"bias_corrected"``,
-            ``"vector"``, ``"none"``.
+        calibration: ``"auto"`` takes matrix scaling unless cross-validation prefers another by more than one
+            standard error; or ``"temperature"``, ``"bias_corrected"``, ``"vector"``, ``"matrix"``, ``"none"``.
         penalty: see :func:`kerasdl.shift.calibration.fit_calibrator`.
         draws: bootstrap draws behind ``interval_``; 0 for none.
         random_state: int, ``RandomState`` or None.

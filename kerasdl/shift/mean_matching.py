@@ -13,14 +13,15 @@ from kerasdl.shift.base import DensityRatio
 class KernelMeanMatching(DensityRatio):
     """Kernel mean matching (Huang et al. 2007).
 
-    Minimises ‖mean w·φ(source) − mean φ(target)‖² over 0 ≤ w ≤ ``bound`` and |mean w − 1| ≤ ``slack``, by
-    accelerated projected gradient. φ are Nyström features on at most ``components`` rows, so memory is
+    Minimises ‖mean w·φ(source) − mean φ(target)‖² + ``ridge`` / n² ‖w‖² over 0 ≤ w ≤ ``bound`` and
+    |mean w − 1| ≤ ``slack``, by accelerated projected gradient. Without the ridge a few rows take all weight. φ are Nyström features on at most ``components`` rows, so memory is
     rows × components. The weights match means well and single weights badly: use them for training, not to
     read the ratio at a point. They exist for the source rows alone.
 
     Args:
         width: kernel width σ in standardised units; ``None`` takes the median distance.
         bound: largest weight.
+        ridge: added to the kernel matrix's diagonal of ones; 0 for the published problem.
         slack: ε; ``None`` takes (√n − 1) / √n, the authors' value.
         components: Nyström features; exact when at least the number of source and target rows.
         random_state: int, ``RandomState`` or None.
@@ -40,12 +41,14 @@ class KernelMeanMatching(DensityRatio):
         self,
         width: float | None = None,
         bound: float = 1000.0,
+        ridge: float = 0.1,
         slack: float | None = None,
         components: int = 300,
         random_state: Any = None,
     ):
         self.width = width
         self.bound = bound
+        self.ridge = ridge
         self.slack = slack
         self.components = components
         self.random_state = random_state
@@ -70,7 +73,8 @@ class KernelMeanMatching(DensityRatio):
         slack = (
             (np.sqrt(n) - 1) / np.sqrt(n) if self.slack is None else checks.not_negative("slack", self.slack)
         )
-        return _accelerated(Z / n, goal, self.bound, slack)
+        ridge = checks.not_negative("ridge", self.ridge) / n**2
+        return _accelerated(Z / n, goal, ridge, self.bound, slack)
 
     def _predict(self, X: np.ndarray) -> np.ndarray:
         raise ValueError(
@@ -79,14 +83,14 @@ class KernelMeanMatching(DensityRatio):
 
 
 def _accelerated(
-    A: np.ndarray, goal: np.ndarray, bound: float, slack: float, steps: int = 1000
+    A: np.ndarray, goal: np.ndarray, ridge: float, bound: float, slack: float, steps: int = 1000
 ) -> np.ndarray:
-    """Minimise ½‖wᵀA − goal‖² over the box and the band by FISTA (Beck & Teboulle 2009)."""
-    step = 1 / np.linalg.norm(A.T @ A, 2)
+    """Minimise ½‖wᵀA − goal‖² + ½ ridge ‖w‖² over the box and the band by FISTA (Beck & Teboulle 2009)."""
+    step = 1 / (np.linalg.norm(A.T @ A, 2) + ridge)
     w = ahead = np.ones(len(A))
     t = 1.0
     for _ in range(steps):
-        updated = _project(ahead - step * (A @ (ahead @ A - goal)), bound, slack)
+        updated = _project(ahead - step * (A @ (ahead @ A - goal) + ridge * ahead), bound, slack)
         t_next = (1 + np.sqrt(1 + 4 * t * t)) / 2
         ahead = updated + (t - 1) / t_next * (updated - w)
         change, w, t = np.abs(updated - w).mean(), updated, t_next
