@@ -10,7 +10,7 @@ from kerasdl.shift.weights import diagnose, effective_sample_size, warn_of_thin_
 
 
 class DensityRatio(BaseEstimator):
-    """Base of the covariate-shift estimators: w(x) = p_target(x) / p_source(x), scaled to mean 1 on the source.
+    """Base of the covariate-shift estimators: w(x) = p_target(x) / p_source(x), at mean 1 on the source.
 
     A subclass has ``_fit(X_source, X_target)``, which returns the raw weights of the source rows, and
     ``_predict(X)``, which returns those of other rows on the same scale.

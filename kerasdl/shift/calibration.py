@@ -15,7 +15,7 @@ class Calibrator(NamedTuple):
     """softmax(log p · slope + bias): the map that :func:`fit_calibrator` chose.
 
     Attributes:
-        slope: ``(classes, classes)``; a multiple of the identity for one temperature, diagonal for ``vector``.
+        slope: ``(classes, classes)``; a multiple of the identity for one temperature, diagonal for vector.
         bias: ``(classes,)``; zero for ``temperature``.
     """
 

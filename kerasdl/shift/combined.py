@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy.stats import rankdata
 
+from kerasdl import checks
 from kerasdl.shift import inputs
 from kerasdl.shift.detect import _pooled, _ShiftTest, multi_gaussian, ridge_hat
 from kerasdl.shift.permutation import quadratic, smallest_p
@@ -17,8 +19,11 @@ class ShiftTest(_ShiftTest):
     - ``spread``: the same for the rank of the distance from the column's median;
     - ``direction``: the ridge classifier's fit, for many columns that move a little together;
     - ``shape``: the MMD with several bandwidths;
-    - ``classes``: the χ² distance of mean class probabilities, if ``predict_proba`` is given;
+    - ``classes``: the largest shift of a class's mean probability, if ``predict_proba`` is given;
     - ``predictions``: the MMD of class probabilities, likewise.
+
+    The first four share the level alike. With ``predict_proba`` they get a quarter of it and the last two the
+    rest: a change of the columns is mostly plain to see, a change of class shares needs every bit of power.
 
     Their smallest p-value is compared with its own permutation distribution (Westfall & Young 1993), so the
     level is exact however they hang together.
@@ -57,27 +62,24 @@ class ShiftTest(_ShiftTest):
         X = _pooled(reference, sample)
         y = self._labels(len(reference), len(sample))
         found = {
-            "columns": _largest_shift(X, y),
-            "spread": _largest_shift(np.abs(X - np.median(X, axis=0)), y),
+            "columns": _largest(rankdata(X, axis=0), y),
+            "spread": _largest(rankdata(np.abs(X - np.median(X, axis=0)), axis=0), y),
             "direction": quadratic(ridge_hat(X, 0.1), y),
             "shape": quadratic(multi_gaussian(X, self._random), y),
         }
+        shares = [1.0] * 4
         if self.predict_proba is not None:
             rows = np.vstack([reference, sample])
             p = inputs.probabilities("predict_proba(X)", self.predict_proba(rows))
-            found["classes"] = (((y @ p) ** 2) / np.maximum(p.mean(axis=0), 1 / len(p))).sum(axis=1)
+            checks.same_length(**{"X": rows, "predict_proba(X)": p})
+            found["classes"] = _largest(p, y)
             found["predictions"] = quadratic(multi_gaussian(p, self._random), y)
-        p_value, alone = smallest_p(np.stack(list(found.values()), axis=1), np.ones(len(found)))
-        return float(1 / alone.min()), p_value, dict(zip(found, alone.tolist(), strict=True))
+            shares += [6.0, 6.0]
+        p_value, alone = smallest_p(np.stack(list(found.values()), axis=1), np.array(shares))
+        return float(1 / p_value), p_value, dict(zip(found, alone.tolist(), strict=True))
 
 
-def _largest_shift(X: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return max over columns of |mean rank of the reference − of the sample| / its deviation."""
-    ranks = np.apply_along_axis(_average_rank, 0, X)
-    _, deviation = inputs.standardizer(ranks)
-    return np.abs(y @ (ranks / deviation)).max(axis=1)
-
-
-def _average_rank(x: np.ndarray) -> np.ndarray:
-    _, where, counts = np.unique(x, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[where]
+def _largest(columns: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return max over columns of |mean of the reference − of the sample| / the column's deviation."""
+    mean, deviation = inputs.standardizer(columns)
+    return np.abs(y @ ((columns - mean) / deviation)).max(axis=1)

@@ -292,7 +292,7 @@ class LSDDTest(_ShiftTest):
         count = min(checks.positive_int("centers", self.centers), len(X))
         C = X[self._random.choice(len(X), count, replace=False)]
         width = inputs.median_distance(X, self._random)
-        # ∫φₖφₗ is (πσ²)^(d/2) times this; the factor overflows for many columns and only scales the statistic.
+        # ∫φₖφₗ is (πσ²)^(d/2) times this; the factor overflows with many columns, only scaling the statistic.
         H = np.exp(inputs.squared_distances(C, C) / (-4 * width**2))
         h = self._labels(len(reference), len(sample)) @ np.exp(
             inputs.squared_distances(X, C) / (-2 * width**2)

@@ -147,7 +147,7 @@ class _LabelShift(BaseEstimator):
 
 
 def _confusion(p: np.ndarray, y: np.ndarray, kind: str) -> np.ndarray:
-    """Return the joint confusion matrix C[j, k] = mean of prediction j on rows of class k, times its share."""
+    """Return the joint confusion matrix C[j, k]: mean of prediction j on rows of class k × its share."""
     said = (
         p if checks.one_of("kind", kind, ("soft", "hard")) == "soft" else np.eye(p.shape[1])[p.argmax(axis=1)]
     )
@@ -254,7 +254,8 @@ class LabelShiftEM(_LabelShift):
 
     Args:
         calibration: ``"auto"`` takes matrix scaling unless cross-validation prefers another by more than one
-            standard error; or ``"temperature"``, ``"bias_corrected"``, ``"vector"``, ``"matrix"``, ``"none"``.
+            standard error; or ``"temperature"``, ``"bias_corrected"``, ``"vector"``, ``"matrix"`` or
+            ``"none"``.
         penalty: see :func:`kerasdl.shift.calibration.fit_calibrator`.
         draws: bootstrap draws behind ``interval_``; 0 for none.
         random_state: int, ``RandomState`` or None.

@@ -14,9 +14,10 @@ class KernelMeanMatching(DensityRatio):
     """Kernel mean matching (Huang et al. 2007).
 
     Minimises ‖mean w·φ(source) − mean φ(target)‖² + ``ridge`` / n² ‖w‖² over 0 ≤ w ≤ ``bound`` and
-    |mean w − 1| ≤ ``slack``, by accelerated projected gradient. Without the ridge a few rows take all weight. φ are Nyström features on at most ``components`` rows, so memory is
-    rows × components. The weights match means well and single weights badly: use them for training, not to
-    read the ratio at a point. They exist for the source rows alone.
+    |mean w − 1| ≤ ``slack``, by accelerated projected gradient. Without the ridge a few rows take
+    all the weight. φ are Nyström features on at most ``components`` rows, so memory is rows × components. The
+    weights match means well and the ratio at a point badly: use them for training. They exist for the source
+    rows alone.
 
     Args:
         width: kernel width σ in standardised units; ``None`` takes the median distance.

@@ -16,14 +16,18 @@ def signed_labels(n: int, m: int, permutations: int, random: np.random.Generator
 
 
 def quadratic(K: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return yᵀKy for each row of ``y``: with a kernel matrix K that is the squared MMD (Gretton et al. 2012)."""
+    """Return yᵀKy for each row of ``y``: for a kernel matrix K the squared MMD (Gretton et al. 2012)."""
     return np.einsum("bi,bi->b", y @ K, y)
 
 
 def p_value(statistics: np.ndarray) -> float:
     """Return the share of all statistics that are at least the first, the true one."""
-    slack = 1e-10 * np.abs(statistics).max(initial=0)  # equal statistics differ by rounding
-    return float((statistics >= statistics[0] - slack).mean())
+    return float((statistics >= statistics[0] - _rounding(statistics)).mean())
+
+
+def _rounding(statistics: np.ndarray) -> np.ndarray:
+    """Return by how much equal statistics may differ, for each test: they are then ties, not evidence."""
+    return 1e-10 * np.abs(statistics).max(axis=0) + 1e-14
 
 
 def smallest_p(statistics: np.ndarray, shares: np.ndarray) -> tuple[float, np.ndarray]:
@@ -41,7 +45,7 @@ def smallest_p(statistics: np.ndarray, shares: np.ndarray) -> tuple[float, np.nd
         The p-value, and that of each test alone ``(tests,)``.
     """
     count = len(statistics)
-    slack = 1e-10 * np.abs(statistics).max(axis=0, initial=0)
+    slack = _rounding(statistics)
     ordered = np.sort(statistics, axis=0)
     below = np.stack(
         [np.searchsorted(ordered[:, t], statistics[:, t] - slack[t]) for t in range(statistics.shape[1])],

@@ -165,7 +165,7 @@ def concept_shift(
     mapping: dict | None = None,
     random_state: Any = None,
 ) -> ConceptShift:
-    """Make a stream in which the labels change meaning after ``before`` rows; the rows themselves do not move.
+    """Make a stream in which the labels change meaning after ``before`` rows; the rows do not move.
 
     Args:
         y: labels ``(rows,)``.
