@@ -12,7 +12,7 @@ from kerasdl import shift
 from kerasdl.shift.direct import _gaussian, leave_one_out
 from kerasdl.shift.mean_matching import _project
 
-# Each of two slopes has variance 1 / (0.4 n), and E[w² (x₁² + x₂²)] = 6e: 41 / n is expected. Three times that.
+# Two slopes of variance 1 / (0.4 n) each, and E[w² (x₁² + x₂²)] = 6e: 41 / n is expected. Three times that.
 LOGISTIC_NOISE = 3 * 6 * np.e / 0.4
 
 EVERY = [

@@ -188,12 +188,12 @@ class DiscriminativeRatio(DensityRatio):
         """Return the ``(family, setting)`` pairs to average."""
         random = np.random.default_rng(self._seed)
         sides = [random.permutation(np.flatnonzero(y == side)) for side in (0, 1)]
-        if min(len(side) for side in sides) >= 3 * self.CHOICE_ROWS:
+        if min(len(side) for side in sides) >= 2 * self.CHOICE_ROWS:
             # Rows abound: one split with many rows held out tells more than folds, for a fifth of the time.
-            rows = np.concatenate([side[: 3 * self.CHOICE_ROWS] for side in sides])
-            held_out = [np.tile(np.arange(3 * self.CHOICE_ROWS) >= self.CHOICE_ROWS, 2)]
+            rows = np.concatenate([side[: 2 * self.CHOICE_ROWS] for side in sides])
+            held_out = [np.tile(np.arange(2 * self.CHOICE_ROWS) >= self.CHOICE_ROWS, 2)]
         else:
-            rows = np.concatenate([side[: 3 * self.CHOICE_ROWS] for side in sides])
+            rows = np.concatenate([side[: 2 * self.CHOICE_ROWS] for side in sides])
             folds = min(checks.positive_int("folds", self.folds), *(len(side) for side in sides))
             if folds < 2:
                 raise ValueError("choosing a classifier takes 2 folds and 2 rows of each side at least")

@@ -108,7 +108,7 @@ def importance_weighted_risk(losses: np.ndarray, w: np.ndarray) -> Risk:
         OverlapWarning: the effective sample size is too small for the standard error to be believed.
 
     Example:
-        >>> importance_weighted_risk(np.array([1.0, 3.0] * 50), np.array([3.0, 1.0] * 50)).value
+        >>> round(importance_weighted_risk(np.array([1.0, 3.0] * 50), np.array([3.0, 1.0] * 50)).value, 9)
         1.5
     """
     losses = checks.finite("losses", np.asarray(losses, dtype=np.float64))
