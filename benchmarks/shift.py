@@ -24,8 +24,8 @@ import numpy as np
 import shift_peers
 import shift_problems as problems
 from shift_table import write_table
-from sklearn.datasets import load_diabetes
 from sklearn.base import clone
+from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from kerasdl import files, shift
@@ -146,9 +146,7 @@ def training(args):
             error = lambda weights: np.mean(  # noqa: E731
                 (models[name].fit(X, y, sample_weight=weights).predict(X_target) - y_target) ** 2  # noqa: B023
             )
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", shift.OverlapWarning)
-                estimated = shift.DiscriminativeRatio(random_state=0).fit(X, X_target).predict_weights()
+            estimated = shift.DiscriminativeRatio(random_state=0).fit(X, X_target).predict_weights()
             plain = error(np.ones(len(X)))
             candidates = {
                 "true weights": w,
@@ -208,6 +206,7 @@ def main():
     parser.add_argument("--peers", action="store_true", help="measure the peers that import, nothing else")
     parser.add_argument("--only", nargs="+", choices=[s.__name__ for s in SECTIONS], help="some sections")
     args = parser.parse_args()
+    warnings.simplefilter("ignore", shift.OverlapWarning)  # thin overlap is what some cells are about
     path = RESULTS / ("shift-quick.json" if args.quick else "shift.json")
     read = lambda: json.loads(path.read_text()) if path.exists() else {}  # noqa: E731
     for section in SECTIONS:

@@ -13,11 +13,11 @@ def ratios():
         from adapt.instance_based import KLIEP, ULSIF
 
         gammas = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0]
-        fit = lambda make: (
-            lambda s, t: make(  # noqa: E731
-                Xt=t, kernel="rbf", gamma=gammas, random_state=0, verbose=0
-            ).fit_weights(s, t)
-        )
+
+        def fit(make):
+            how = {"kernel": "rbf", "gamma": gammas, "random_state": 0, "verbose": 0}
+            return lambda source, target: make(Xt=target, **how).fit_weights(source, target)
+
         found |= {"adapt KLIEP (CV)": fit(KLIEP), "adapt uLSIF (CV)": fit(ULSIF)}
     with contextlib.suppress(ImportError):  # an optional peer
         from densratio import densratio

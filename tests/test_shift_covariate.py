@@ -141,6 +141,12 @@ def test_bad_tables_are_refused_in_one_line(ratio, source, target, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_column_that_comes_twice_is_refused():
+    frame = pd.DataFrame(np.eye(3), columns=["a", "b", "a"])
+    with pytest.raises(ValueError, match="more than one column 'a'"):
+        shift.DiscriminativeRatio().fit(frame, frame)
+
+
 def test_all_constant_columns_are_refused():
     with pytest.raises(ValueError, match="every column is constant"):
         shift.DiscriminativeRatio().fit(np.ones((9, 2)), np.ones((9, 2)))
@@ -220,8 +226,8 @@ def test_kliep_maximises_the_likelihood_among_sums_of_its_kernels():
     phi_s, phi_t = (_gaussian(standard(X), ratio.centers_, 1.0) for X in (source, target))
     likelihood = lambda a: np.log(phi_t @ (a / (phi_s.mean(axis=0) @ a))).mean()  # noqa: E731
     rng = np.random.default_rng(0)
-    others = ratio.alpha_ * np.exp(rng.normal(0, 0.3, size=(300, 8)))
-    assert max(likelihood(other) for other in others) <= likelihood(ratio.alpha_) + 1e-4
+    others = ratio.kernel_weights_ * np.exp(rng.normal(0, 0.3, size=(300, 8)))
+    assert max(likelihood(other) for other in others) <= likelihood(ratio.kernel_weights_) + 1e-4
 
 
 @settings(max_examples=50, deadline=None)

@@ -193,4 +193,7 @@ def test_frames_of_probabilities_are_welcome(validation):
     em = shift.LabelShiftEM(random_state=0, draws=0)
     plain = clone(em).fit(y, p).estimate(p[:500]).prior_
     framed = clone(em).fit(pd.Series(y), pd.DataFrame(p)).estimate(pd.DataFrame(p[:500])).prior_
+    frame = pd.DataFrame(p, columns=["a", "b", "c"])
+    turned = clone(em).fit(y, frame).estimate(frame[["c", "a", "b"]][:500]).prior_
+    np.testing.assert_allclose(plain, turned, rtol=1e-9)
     np.testing.assert_allclose(plain, framed, rtol=1e-9)  # another memory order sums in another order

@@ -76,7 +76,7 @@ class ShiftTest(_ShiftTest):
             found["predictions"] = quadratic(multi_gaussian(p, self._random), y)
             shares += [6.0, 6.0]
         p_value, alone = smallest_p(np.stack(list(found.values()), axis=1), np.array(shares))
-        return float(1 / p_value), p_value, dict(zip(found, alone.tolist(), strict=True))
+        return float(-np.log10(alone.min())), p_value, dict(zip(found, alone.tolist(), strict=True))
 
 
 def _largest(columns: np.ndarray, y: np.ndarray) -> np.ndarray:

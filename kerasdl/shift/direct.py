@@ -36,7 +36,9 @@ class _KernelRatio(DensityRatio):
 
     def _predict(self, X: np.ndarray) -> np.ndarray:
         parts = ((X[rows] - self._mean) / self._deviation for rows in inputs.chunks(len(X)))
-        return np.concatenate([_gaussian(part, self.centers_, self.width_) @ self.alpha_ for part in parts])
+        return np.concatenate(
+            [_gaussian(part, self.centers_, self.width_) @ self.kernel_weights_ for part in parts]
+        )
 
     def _widths(self, pooled: np.ndarray, random: np.random.Generator) -> np.ndarray:
         if self.width is not None:
@@ -70,7 +72,7 @@ class KLIEP(_KernelRatio):
         random_state: int, ``RandomState`` or None.
 
     Attributes:
-        width_: the width used. alpha_: kernel weights ``(centers,)``. Others: see ``DensityRatio``.
+        width_: the width used. kernel_weights_: kernel weights ``(centers,)``. Others: see ``DensityRatio``.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -101,7 +103,7 @@ class KLIEP(_KernelRatio):
             scores.append(np.concatenate(held_out).mean())
         self.width_ = float(widths[int(np.argmax(scores))] if scores else widths[len(widths) // 2])
         beta = _mixture_em(self._densities(source, target, self.width_))
-        self.alpha_ = beta / self._source_means
+        self.kernel_weights_ = beta / self._source_means
 
     def _densities(self, source: np.ndarray, target: np.ndarray, width: float) -> np.ndarray:
         sums = sum(
@@ -129,7 +131,7 @@ class RULSIF(_KernelRatio):
         random_state: int, ``RandomState`` or None.
 
     Attributes:
-        width_, penalty_: those used. loo_score_: their leave-one-out score. alpha_: kernel weights
+        width_, penalty_: those used. loo_score_: their leave-one-out score. kernel_weights_: kernel weights
         ``(centers,)``. Others: see ``DensityRatio``.
 
     Example:
@@ -173,8 +175,8 @@ class RULSIF(_KernelRatio):
                 if score < best[0] or best[1] is None:
                     H = self.alpha * H_target + (1 - self.alpha) * H_source
                     best = (score, width, penalty, np.maximum(_ridge_solve(H, penalty, h), 0))
-        self.loo_score_, self.width_, self.penalty_, self.alpha_ = best
-        if not self.alpha_.any():
+        self.loo_score_, self.width_, self.penalty_, self.kernel_weights_ = best
+        if not self.kernel_weights_.any():
             raise ValueError("the ratio came out 0 everywhere: give a larger width or penalty")
 
     def _moments(self, X: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray]:

@@ -37,7 +37,7 @@ def table(argument: str, X: Any, like: Any = None) -> np.ndarray:
             values = values.astype(np.float64)
     except (TypeError, ValueError):
         raise ValueError(
-            f"{argument} holds something other than numbers: encode its text columns first"
+            f"{argument} holds something other than numbers: encode text and fill what is missing"
         ) from None
     if values.ndim != 2:
         raise ValueError(
@@ -53,11 +53,19 @@ def table(argument: str, X: Any, like: Any = None) -> np.ndarray:
 
 
 def column_names(X: Any) -> np.ndarray | None:
-    """Return the column names of a DataFrame whose columns are text, as scikit-learn does; else ``None``."""
+    """Return the column names of a DataFrame; ``None`` for an array.
+
+    Raises:
+        ValueError: a name comes twice, so that columns cannot be told apart.
+    """
     columns = getattr(X, "columns", None)
-    if columns is None or not all(isinstance(name, str) for name in columns):
+    if columns is None:
         return None
-    return np.asarray(columns, dtype=object)
+    names = list(columns)
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the table has more than one column {twice!r}: rename or drop one")
+    return np.asarray(names, dtype=object)
 
 
 def remember(estimator: Any, X: Any, values: np.ndarray) -> None:
@@ -79,21 +87,22 @@ def two_tables(
     return a, table(*second, like=estimator)
 
 
-def probabilities(argument: str, p: Any, classes: int | None = None) -> np.ndarray:
+def probabilities(argument: str, p: Any, like: Any = None) -> np.ndarray:
     """Return class probabilities as a float64 array ``(rows, classes)`` whose rows sum to exactly 1.
+
+    ``like`` is an object fitted before, as for :func:`table`.
 
     Raises:
         ValueError: a value outside [0, 1], a row whose sum is off by more than 1e-3, fewer than two classes.
     """
-    p = table(argument, p).astype(np.float64)
-    if p.shape[1] < 2 or (classes is not None and p.shape[1] != classes):
-        raise ValueError(
-            f"{argument} has {p.shape[1]} columns: give one for each of the {classes or 'at least 2'} classes"
-        )
-    if p.min() < 0 or p.max() > 1:
+    p = table(argument, p, like).astype(np.float64)
+    if p.shape[1] < 2:
+        raise ValueError(f"{argument} has {p.shape[1]} columns: give one for each class, at least 2")
+    if p.min() < -1e-6 or p.max() > 1 + 1e-6:  # float32 softmax may stray by rounding
         raise ValueError(
             f"{argument} ranges from {p.min():.3g} to {p.max():.3g}: give probabilities, not scores"
         )
+    p = p.clip(0, 1)
     sums = p.sum(axis=1)
     worst = int(np.argmax(np.abs(sums - 1)))
     if abs(sums[worst] - 1) > 1e-3:

@@ -45,6 +45,7 @@ class _LabelShift(BaseEstimator):
             ValueError: rows do not sum to 1, lengths differ, one class only, a class without a row.
         """
         p = inputs.probabilities("p_val", p_val)
+        inputs.remember(self, p_val, p)
         classes = p.shape[1]
         y = inputs.labels("y_val", y_val, classes)
         checks.same_length(y_val=y, p_val=p)
@@ -143,7 +144,7 @@ class _LabelShift(BaseEstimator):
     def _checked(self, argument: str, p: Any) -> np.ndarray:
         if not hasattr(self, "source_prior_"):
             raise ValueError(f"{type(self).__name__} is not fitted: call fit(y_val, p_val) first")
-        return inputs.probabilities(argument, p, classes=len(self.source_prior_))
+        return inputs.probabilities(argument, p, like=self)
 
 
 def _confusion(p: np.ndarray, y: np.ndarray, kind: str) -> np.ndarray:

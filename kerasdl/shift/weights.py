@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import BaseCrossValidator
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_random_state
 
 from kerasdl import checks
 from kerasdl.shift import inputs
@@ -165,11 +165,10 @@ class ImportanceWeightedKFold(BaseCrossValidator):
 
 
 def _losses(model: Any, X: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Log-loss of each row for a classifier that knows probabilities, 0–1 loss for one that does not."""
+    """Squared error of each row; for a classifier log-loss, or 0–1 loss if it knows no probabilities."""
     if not is_classifier(model):
-        return (
-            (np.asarray(model.predict(X)).reshape(len(y), -1) - y.reshape(len(y), -1)).__pow__(2).mean(axis=1)
-        )
+        gap = np.asarray(model.predict(X)).reshape(len(y), -1) - y.reshape(len(y), -1)
+        return (gap**2).mean(axis=1)
     if not hasattr(model, "predict_proba"):
         return (model.predict(X) != y).astype(float)
     column = {label: k for k, label in enumerate(model.classes_)}
@@ -231,14 +230,13 @@ def flatten_weights(
 def _choose_tau(
     w: np.ndarray, estimator: Any, X: Any, y: np.ndarray, loss: Callable, random_state: Any
 ) -> float:
-    rows = lambda table, chosen: table.iloc[chosen] if hasattr(table, "iloc") else table[chosen]  # noqa: E731
     losses = np.zeros((len(TAUS), len(w)))
     for train, test in ImportanceWeightedKFold(w, 5, random_state).split(X):
         for k, tau in enumerate(TAUS):
             model = clone(estimator).fit(
-                rows(X, train), y[train], sample_weight=flatten_weights(w[train], tau)
+                _safe_indexing(X, train), y[train], sample_weight=flatten_weights(w[train], tau)
             )
-            losses[k, test] = loss(model, rows(X, test), y[test])
+            losses[k, test] = loss(model, _safe_indexing(X, test), y[test])
     share = w / w.sum()
     best = int(np.argmin(losses @ share))
     gain = losses[0] - losses[best]
