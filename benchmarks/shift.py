@@ -39,12 +39,20 @@ def covariate(args):
         "uniform": lambda s, t: np.ones(len(s)),
         "logistic regression": problems.logistic_weights,
         "kerasdl default": lambda s, t: shift.DiscriminativeRatio(random_state=0).fit(s, t).predict_weights(),
-        "kerasdl KLIEP": lambda s, t: shift.KLIEP(random_state=0).fit(s, t).predict_weights(),
-        "kerasdl ULSIF": lambda s, t: shift.ULSIF(random_state=0).fit(s, t).predict_weights(),
     }
-    methods = shift_peers.ratios() if args.peers else ours
+    yield from _ratio_errors(shift_peers.ratios() if args.peers else ours, args)
+
+
+def direct(args):
+    """The same for the methods without a classifier; relative and matched weights aim at something else."""
+    if not args.peers:
+        fit = lambda make: lambda s, t: make(random_state=0).fit(s, t).predict_weights()  # noqa: E731
+        yield from _ratio_errors({"kerasdl KLIEP": fit(shift.KLIEP), "kerasdl ULSIF": fit(shift.ULSIF)}, args)
+
+
+def _ratio_errors(methods, args):
     for name, kind, source_rows, columns in problems.RATIO_CELLS:
-        for seed in range(5 if args.quick else 20):
+        for seed in range(args.repetitions or (5 if args.quick else 20)):
             source, target, truth = problems.ratio_problem(kind, source_rows, columns, seed)
             for method, weigh in methods.items():
                 w = weigh(source, target)
@@ -60,7 +68,7 @@ def label(args):
         "kerasdl EM, uncalibrated": shift.LabelShiftEM("none", draws=0),
         "kerasdl default": shift.LabelShiftEM(random_state=0),
     }
-    for seed in range(2 if args.quick else 10):
+    for seed in range(args.repetitions or (2 if args.quick else 10)):
         fitted = {}
         for model, p_val, y_val, p_target, prior, realised in problems.label_problems(seed):
             if model not in fitted:
@@ -93,7 +101,7 @@ def detect(args):
         return
     for rows in (50, 200):
         for kind in problems.DETECTION_KINDS:
-            for seed in range(12 if args.quick else 150):
+            for seed in range(args.repetitions or (12 if args.quick else 150)):
                 reference, sample, model = problems.detection_problem(seed, rows, kind)
                 says = model.predict_proba
                 tests = {
@@ -121,7 +129,7 @@ def streams(args):
         "Page-Hinkley": shift.PageHinkley,
         "DDM": shift.DDM,
     }
-    for seed in range(30 if args.quick else 100):
+    for seed in range(args.repetitions or (30 if args.quick else 100)):
         stream = problems.error_stream(seed)
         for name, make in monitors.items():
             alarms = make().update_many(stream)
@@ -141,7 +149,7 @@ def training(args):
     }
     models = {"diabetes, ridge": Ridge(0.1), "curve, line": Ridge(1e-3)}
     for name, make in problems_.items():
-        for seed in range(5 if args.quick else 30):
+        for seed in range(args.repetitions or (5 if args.quick else 30)):
             X, y, w, X_target, y_target = make(seed)
             error = lambda weights: np.mean(  # noqa: E731
                 (models[name].fit(X, y, sample_weight=weights).predict(X_target) - y_target) ** 2  # noqa: B023
@@ -197,7 +205,7 @@ def scale(args):
         yield "1,000,000 updates", name, timed(lambda: make().update_many(stream))  # noqa: B023
 
 
-SECTIONS = [covariate, label, detect, streams, training, scale]
+SECTIONS = [covariate, direct, label, detect, streams, training, scale]
 
 
 def main():
@@ -205,6 +213,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="fewer repetitions")
     parser.add_argument("--peers", action="store_true", help="measure the peers that import, nothing else")
     parser.add_argument("--only", nargs="+", choices=[s.__name__ for s in SECTIONS], help="some sections")
+    parser.add_argument("--repetitions", type=int, help="of each cell, instead of the section's own number")
     args = parser.parse_args()
     warnings.simplefilter("ignore", shift.OverlapWarning)  # thin overlap is what some cells are about
     path = RESULTS / ("shift-quick.json" if args.quick else "shift.json")

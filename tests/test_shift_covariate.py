@@ -158,6 +158,15 @@ def test_a_thin_overlap_is_warned_of_in_words():
         shift.DiscriminativeRatio("linear").fit(rng.normal(size=(300, 1)), 6 + rng.normal(size=(300, 1)))
 
 
+@pytest.mark.parametrize(
+    "ratio", [*EVERY[:4], shift.DiscriminativeRatio(random_state=0)], ids=lambda r: str(r)[:40]
+)
+def test_sides_that_never_meet_are_warned_of(ratio):
+    rng = np.random.default_rng(0)
+    with pytest.warns(shift.OverlapWarning):
+        clone(ratio).fit(rng.normal(size=(60, 2)), 100 + rng.normal(size=(60, 2)))
+
+
 def test_any_classifier_will_do_and_one_without_probabilities_is_refused():
     source, target, truth = gaussians(1500)
     given_one = LogisticRegression(C=100.0)

@@ -1,12 +1,13 @@
 """What do all density ratios share? The checks, the scale, the diagnostics, the warning."""
 
+import warnings
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from kerasdl.shift import inputs
-from kerasdl.shift.weights import diagnose, effective_sample_size, warn_of_thin_overlap
+from kerasdl.shift.weights import OverlapWarning, diagnose, effective_sample_size, warn_of_thin_overlap
 
 
 class DensityRatio(BaseEstimator):
@@ -36,7 +37,8 @@ class DensityRatio(BaseEstimator):
             ValueError: columns differ, NaN, no rows.
 
         Warns:
-            OverlapWarning: too few effective rows to trust the weights.
+            OverlapWarning: too few effective rows to trust the weights, or a weighted source that still lies
+                more than one deviation from the target.
         """
         X_source, X_target = inputs.two_tables(self, ("X_source", X_source), ("X_target", X_target))
         raw = self._fit(X_source, X_target)
@@ -47,6 +49,14 @@ class DensityRatio(BaseEstimator):
         self.effective_sample_size_ = effective_sample_size(self.weights_)
         self.diagnostics_ = diagnose(self.weights_, X_source, X_target)
         warn_of_thin_overlap(self.weights_)
+        left = self.diagnostics_["imbalance_after"]
+        if left > 1:  # sides that never meet can look alike to smooth weights
+            warnings.warn(
+                f"weighted, the source still lies {left:.1f} deviations from the target in some column: "
+                "no source rows look like the target, and weights cannot make them",
+                OverlapWarning,
+                stacklevel=2,
+            )
         return self
 
     def predict_weights(self, X: Any = None) -> np.ndarray:

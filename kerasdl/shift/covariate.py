@@ -18,6 +18,8 @@ from kerasdl.shift.base import DensityRatio
 
 LIMIT = 30.0  # log-odds beyond ±30 say "never" and "always"; e³⁰ still has an exact sum
 
+SPLINE_COLUMNS = 200  # six splines for each of more columns cost too much to be tried unasked
+
 LogOdds = Callable[[np.ndarray], np.ndarray]
 Path = dict[str, LogOdds]  # one family's candidates, by setting
 
@@ -30,7 +32,7 @@ def _logistic(features: np.ndarray, y: np.ndarray, settings: dict[str, float], t
     def candidate(strength: float) -> LogOdds:
         # With few columns Newton's steps are the cheapest; they do not scale past some hundreds.
         solver = "newton-cholesky" if features.shape[1] <= 500 else "lbfgs"
-        model = LogisticRegression(C=strength, solver=solver, max_iter=200).fit(features, y)
+        model = LogisticRegression(C=strength, solver=solver, max_iter=1000).fit(features, y)
         coefficient = model.coef_[0] / scale
         intercept = model.intercept_[0] - mean @ coefficient
         return lambda Z: transform(Z) @ coefficient + intercept
@@ -102,7 +104,7 @@ class DiscriminativeRatio(DensityRatio):
     kernels, boosted trees) are each given their best setting by out-of-fold log-loss. Linear stays unless
     another beats it by more than two standard errors of the difference; then the log-odds of all families
     within two standard errors of the best are averaged. So the simple answer is kept while the data cannot
-    refute it, and no unguarded curve is ever let loose.
+    refute it, and no unguarded curve is ever let loose. Beyond 200 columns splines are not tried.
 
     Rows beyond ``max_rows`` of a side do not take part in the fit, and all rows are weighed in chunks: time
     and memory for a million rows are those of one pass over them.
@@ -152,6 +154,8 @@ class DiscriminativeRatio(DensityRatio):
             self._fit_classifier(X, y)
         else:
             families = FAMILIES
+            if X.shape[1] > SPLINE_COLUMNS:
+                families = {name: fit for name, fit in FAMILIES.items() if name != "additive"}
             if self.classifier != "auto":
                 name = checks.one_of("classifier", self.classifier, ["auto", *FAMILIES])
                 families = {name: FAMILIES[name]}
