@@ -38,7 +38,7 @@ class DensityRatio(BaseEstimator):
 
         Warns:
             OverlapWarning: too few effective rows to trust the weights, or a weighted source that still lies
-                more than one deviation from the target.
+                more than two deviations from the target.
         """
         X_source, X_target = inputs.two_tables(self, ("X_source", X_source), ("X_target", X_target))
         raw = self._fit(X_source, X_target)
@@ -48,9 +48,9 @@ class DensityRatio(BaseEstimator):
         self.weights_ = raw / self.scale_
         self.effective_sample_size_ = effective_sample_size(self.weights_)
         self.diagnostics_ = diagnose(self.weights_, X_source, X_target)
-        warn_of_thin_overlap(self.weights_)
+        thin = warn_of_thin_overlap(self.weights_)
         left = self.diagnostics_["imbalance_after"]
-        if left > 1:  # sides that never meet can look alike to smooth weights
+        if left > 2 and not thin:  # sides that never meet can look alike to smooth weights
             warnings.warn(
                 f"weighted, the source still lies {left:.1f} deviations from the target in some column: "
                 "no source rows look like the target, and weights cannot make them",

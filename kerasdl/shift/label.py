@@ -123,7 +123,9 @@ class _LabelShift(BaseEstimator):
         center = (self.prior_ + Z_95**2 / (2 * worth)) / (1 + Z_95**2 / worth)
         half = Z_95 / (1 + Z_95**2 / worth)
         half *= np.sqrt(self.prior_ * (1 - self.prior_) / worth + Z_95**2 / (4 * worth**2))
-        return np.clip(np.stack([center - half, center + half], axis=1), 0, 1)
+        low, high = np.clip([center - half, center + half], 0, 1)
+        low[low * rows < 0.05] = 0  # a twentieth of one row is rounding, and must not rule out none at all
+        return np.stack([low, high], axis=1)
 
     def adapt_proba(self, p: Any) -> np.ndarray:
         """Return the classifier's probabilities as they should read under ``prior_`` ``(rows, classes)``.

@@ -67,16 +67,18 @@ def diagnose(w: np.ndarray, X_source: np.ndarray, X_target: np.ndarray) -> dict[
     }
 
 
-def warn_of_thin_overlap(w: np.ndarray, stacklevel: int = 3) -> None:
-    """Warn in words when fewer than 30 rows, or 5 % of them, carry the weight."""
+def warn_of_thin_overlap(w: np.ndarray) -> bool:
+    """Warn in words when fewer than 30 rows, or 5 % of them, carry the weight; return whether it was so."""
     size = effective_sample_size(w)
-    if size < min(30, len(w) / 2) or size < 0.05 * len(w):
+    thin = size < min(30, len(w) / 2) or size < 0.05 * len(w)
+    if thin:
         warnings.warn(
             f"the weights rest on {size:.0f} effective rows of {len(w)}: source and target hardly overlap; "
             "flatten the weights (flatten_weights) or gather source rows that look like the target",
             OverlapWarning,
-            stacklevel=stacklevel,
+            stacklevel=3,
         )
+    return thin
 
 
 @dataclass(frozen=True)
