@@ -116,6 +116,20 @@ def test_adapted_probabilities_are_those_of_bayes_rule(validation):
     np.testing.assert_allclose(em.adapt_proba(target), by_hand)
 
 
+def test_adapted_probabilities_average_to_the_prior_that_em_found(validation):
+    """A fixed point of EM is the mean of its own posteriors."""
+    _, target = drawn([0.8, 0.1, 0.1], 500, np.random.default_rng(6))
+    em = shift.LabelShiftEM(draws=0, random_state=0).fit(*validation).estimate(target)
+    np.testing.assert_allclose(em.adapt_proba(target).mean(axis=0), em.prior_, atol=1e-5)
+
+
+def test_the_same_rows_give_the_same_interval_again(validation):
+    em = shift.LabelShiftEM(draws=5, random_state=0).fit(*validation)
+    first = em.estimate(validation[1][:100]).interval_
+    em.estimate(validation[1][100:300])
+    np.testing.assert_array_equal(em.estimate(validation[1][:100]).interval_, first)
+
+
 @pytest.mark.parametrize("estimator", EVERY[2:], ids=["RLLS", "LabelShiftEM"])
 def test_intervals_hold_the_truth_about_as_often_as_they_say(estimator):
     held = []

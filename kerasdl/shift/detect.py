@@ -44,7 +44,8 @@ class _ShiftTest(BaseEstimator):
             raise ValueError(f"alpha={self.alpha!r}: give a level above 0 and below 1")
         values = inputs.table("reference", reference)
         inputs.remember(self, reference, values)
-        self._random = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+        self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self._random = np.random.default_rng(self._seed)
         self.reference_ = self._thin(values)
         return self
 
@@ -56,6 +57,7 @@ class _ShiftTest(BaseEstimator):
         """
         if not hasattr(self, "reference_"):
             raise ValueError(f"{type(self).__name__} is not fitted: call fit(reference) first")
+        self._random = np.random.default_rng(self._seed)  # the same sample gives the same answer, at any time
         sample = self._thin(inputs.table("sample", sample, like=self))
         statistic, p, parts = self._test(self.reference_, sample)
         return ShiftResult(p, statistic, p <= self.alpha, parts)

@@ -15,7 +15,7 @@ from kerasdl import checks
 from kerasdl.shift import calibration, inputs
 
 Z_95 = 1.959964  # the normal quantile of a 95 % interval
-MOST_ROWS = 2000  # rows of each side in one bootstrap draw; more only make the interval a little narrower
+MOST_ROWS = 2000  # rows of each side in one bootstrap draw; more would cost more than they tell
 
 
 class _LabelShift(BaseEstimator):
@@ -27,7 +27,8 @@ class _LabelShift(BaseEstimator):
         prior_: estimated share of each class in the target ``(classes,)``.
         class_weights_: ``prior_`` / ``source_prior_``, the importance weight of a row of each class.
         interval_: 95 % interval for each class's share in the population that the target rows were drawn
-            from, ``(classes, 2)``; each class by itself.
+            from, ``(classes, 2)``; each class by itself. It rests on at most 2,000 rows of each side and is
+            never narrower than those allow.
     """
 
     def fit(self, y_val: Any, p_val: Any) -> Self:
@@ -56,7 +57,8 @@ class _LabelShift(BaseEstimator):
                 "add such rows or drop its column"
             )
         self.source_prior_ = counts / len(y)
-        self._random = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+        self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self._random = np.random.default_rng(self._seed)
         self._state = self._learn(p, y)
         draws = int(checks.not_negative("draws", self.draws))
         if len(y) > MOST_ROWS:  # but at least one row of each class
@@ -111,12 +113,11 @@ class _LabelShift(BaseEstimator):
         classes = len(self.prior_)
         # No share is taken to be exactly 0: half a row of each class is added.
         prior = (self.prior_ * made + 0.5) / (made + 0.5 * classes)
+        random = np.random.default_rng(self._seed)  # the same rows give the same interval, at any time
         squares = np.zeros(classes)
         for state, out in self._draws:
-            counts = self._random.multinomial(made, prior)
-            p = np.concatenate(
-                [out[k][self._random.integers(len(out[k]), size=n)] for k, n in enumerate(counts)]
-            )
+            counts = random.multinomial(made, prior)
+            p = np.concatenate([out[k][random.integers(len(out[k]), size=n)] for k, n in enumerate(counts)])
             squares += (self._prior(state, p) - prior) ** 2
         variance = squares / len(self._draws)
         worth = np.minimum(prior * (1 - prior) / np.maximum(variance, 1e-12), made)
@@ -135,13 +136,15 @@ class _LabelShift(BaseEstimator):
         """
         if not hasattr(self, "prior_"):
             raise ValueError(f"{type(self).__name__} has no prior yet: call estimate(p_target) first")
-        weighted = self._calibrated(self._checked("p", p)) * self.class_weights_
+        p, source_prior = self._honest(self._checked("p", p))
+        weighted = p * (self.prior_ / source_prior)
         total = weighted.sum(axis=1, keepdims=True)
         # A row that the new prior calls impossible keeps the prior itself.
         return np.where(total > 0, weighted / np.where(total > 0, total, 1), self.prior_)
 
-    def _calibrated(self, p: np.ndarray) -> np.ndarray:
-        return p
+    def _honest(self, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the probabilities as they are to be believed, and the prior behind them."""
+        return p, self.source_prior_
 
     def _checked(self, argument: str, p: Any) -> np.ndarray:
         if not hasattr(self, "source_prior_"):
@@ -305,9 +308,9 @@ class LabelShiftEM(_LabelShift):
         fitted, source_prior = state
         return expectation_maximization(p if fitted is None else fitted(p), source_prior)
 
-    def _calibrated(self, p: np.ndarray) -> np.ndarray:
-        fitted = self._state[0]
-        return p if fitted is None else fitted(p)
+    def _honest(self, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        fitted, source_prior = self._state
+        return (p if fitted is None else fitted(p)), source_prior
 
 
 def expectation_maximization(
