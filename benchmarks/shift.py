@@ -26,6 +26,7 @@ import shift_problems as problems
 from shift_table import write_table
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from kerasdl import files, shift
@@ -215,6 +216,9 @@ def main():
     parser.add_argument("--only", nargs="+", choices=[s.__name__ for s in SECTIONS], help="some sections")
     parser.add_argument("--repetitions", type=int, help="of each cell, instead of the section's own number")
     args = parser.parse_args()
+    warnings.simplefilter(
+        "ignore", ConvergenceWarning
+    )  # a classifier stopped early serves as well as another
     warnings.simplefilter("ignore", shift.OverlapWarning)  # thin overlap is what some cells are about
     path = RESULTS / ("shift-quick.json" if args.quick else "shift.json")
     read = lambda: json.loads(path.read_text()) if path.exists() else {}  # noqa: E731

@@ -56,7 +56,7 @@ def label_problems(seed):
     linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
     fitted = {
         "LR": (linear.fit(X[train], y[train]), X),
-        "MLP": (MLPClassifier((64,), max_iter=1000, random_state=seed).fit(X[train], y[train]), X),
+        "MLP": (MLPClassifier((64,), max_iter=400, random_state=seed).fit(X[train], y[train]), X),
         "weak": (LogisticRegression(max_iter=500).fit(noisy[train[:300]], y[train[:300]]), noisy),
     }
     said = {
