@@ -4,7 +4,7 @@
     python benchmarks/shift.py                      the full table
     python benchmarks/shift.py --only label scale   some sections
 
-Results go to ``benchmarks/results/shift.json`` and ``shift.md``. A run replaces what it measured and leaves
+Results go to ``benchmarks/results/shift.json`` and ``shift.md`` (``shift-quick`` for a quick run). A run replaces what it measured and leaves
 the rest; so each peer may live in an environment of its own, from which ``--peers`` adds its column::
 
     PYTHONPATH=. peer-environment/bin/python benchmarks/shift.py --peers --only covariate label

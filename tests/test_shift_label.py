@@ -116,6 +116,13 @@ def test_adapted_probabilities_are_those_of_bayes_rule(validation):
     np.testing.assert_allclose(em.adapt_proba(target), by_hand)
 
 
+def test_more_validation_rows_than_are_needed_do_no_harm():
+    rng = np.random.default_rng(9)
+    em = shift.LabelShiftEM("temperature", random_state=0, draws=3).fit(*drawn([1 / 3] * 3, 25_000, rng))
+    _, target = drawn([0.8, 0.1, 0.1], 4000, rng)
+    np.testing.assert_allclose(em.estimate(target).prior_, [0.8, 0.1, 0.1], atol=0.03)
+
+
 def test_adapted_probabilities_average_to_the_prior_that_em_found(validation):
     """A fixed point of EM is the mean of its own posteriors."""
     _, target = drawn([0.8, 0.1, 0.1], 500, np.random.default_rng(6))

@@ -294,6 +294,9 @@ class LabelShiftEM(_LabelShift):
         return super().fit(y_val, p_val)
 
     def _learn(self, p: np.ndarray, y: np.ndarray) -> tuple[calibration.Calibrator | None, np.ndarray]:
+        if len(y) > 10 * MOST_ROWS:  # a few hundred parameters need no more
+            some = self._random.choice(len(y), 10 * MOST_ROWS, replace=False)
+            p, y = p[some], y[some]
         if not hasattr(self, "calibration_"):
             self.calibration_ = self.calibration
             if self.calibration == "auto":
