@@ -10,6 +10,8 @@ REPORTED = {
     "one class missing": (0.99, 1.0),
     "one class new": (0.99, 1.0),
 }
+# Likewise the best peer's error where the ratio has two humps.
+REPORTED_RATIO = {"m d1": ("adapt KLIEP, reported", 0.039), "m d2": ("adapt KLIEP, reported", 0.147)}
 OURS = "kerasdl default"
 
 
@@ -71,6 +73,8 @@ def _covariate(cells: dict) -> list[str]:
         peers = {m: v["mean"] for m, v in found.items() if not m.startswith("kerasdl")}
         if ours is None or not peers:
             continue
+        if cell in REPORTED_RATIO and "adapt KLIEP (CV)" not in peers:
+            peers.update([REPORTED_RATIO[cell]])
         best = min(peers, key=peers.get)
         bar = 0.2 if cell == "m d10" else 1.2
         ratio = ours / peers[best]
