@@ -4,9 +4,9 @@
     python benchmarks/shift.py                      the full table
     python benchmarks/shift.py --only label scale   some sections
 
-Results go to ``shift.json`` and ``shift.md`` in ``benchmarks/results`` (``shift-quick`` for quick runs). A
-run replaces what it measured and leaves the rest; so each peer may live in an environment of its own, from which
-``--peers`` adds its column::
+Results go to ``shift.json`` and ``shift.md`` in ``benchmarks/results``, those of quick runs to ``shift-quick``.
+A run replaces what it measured and leaves the rest; so each peer may live in an environment of its own, from
+which ``--peers`` adds its column::
 
     PYTHONPATH=. peer-environment/bin/python benchmarks/shift.py --peers --only covariate label
 
