@@ -4,8 +4,8 @@
     python benchmarks/shift.py                      the full table
     python benchmarks/shift.py --only label scale   some sections
 
-Results go to ``shift.json`` and ``shift.md`` in ``benchmarks/results``, those of quick runs to ``shift-quick``.
-A run replaces what it measured and leaves the rest; so each peer may live in an environment of its own, from
+Results go to ``shift.json`` and ``shift.md`` in ``benchmarks/results``, quick ones to ``shift-quick``. A
+run replaces what it measured and leaves the rest; so each peer may live in an environment of its own, from
 which ``--peers`` adds its column::
 
     PYTHONPATH=. peer-environment/bin/python benchmarks/shift.py --peers --only covariate label
@@ -15,6 +15,7 @@ Seeds are fixed and were used for nothing else: the defaults were tuned on other
 
 import argparse
 import json
+import os
 import platform
 import sys
 import time
@@ -241,6 +242,8 @@ def main():
         print(f"{section.__name__}: {time.time() - began:.0f} s", file=sys.stderr)
         if not args.peers:
             results["machine"] = {"python": platform.python_version(), "numpy": np.__version__}
+        if section is scale and measured:
+            results["machine"]["load_at_scale"] = os.getloadavg()[0]
         files.write(path, json.dumps(results, indent=1) + "\n")
     files.write(path.with_suffix(".md"), write_table(read()))
 

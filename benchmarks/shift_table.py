@@ -35,6 +35,11 @@ def write_table(results: dict) -> str:
                 f"| {cell} | " + " | ".join(_number(found.get(method), what) for method in methods) + " |"
             )
         parts += ["", *_verdict(section, cells), ""]
+        if section == "scale":
+            parts += [
+                f"Seconds, at a load average of {results['machine'].get('load_at_scale', 'unknown')}.",
+                "",
+            ]
     return "\n".join(parts)
 
 
