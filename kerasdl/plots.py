@@ -14,7 +14,18 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["PALETTE", "canvas", "fits", "fold_spread", "learning_curves", "lines", "residuals"]
+__all__ = [
+    "PALETTE",
+    "canvas",
+    "descents",
+    "fits",
+    "fold_spread",
+    "learning_curves",
+    "lines",
+    "pictures",
+    "regions",
+    "residuals",
+]
 
 PALETTE = sns.color_palette("colorblind")
 # Lines differ in dash and marker too, for a page printed in grey.
@@ -113,7 +124,7 @@ def lines(
     yscale: str = "linear",
     reference: Mapping[str, float] | None = None,
 ) -> Figure:
-    """Draw one marked line a label, and thin horizontal lines at reference values.
+    """Draw one line a label, marked at ten points or so, and thin horizontal lines at reference values.
 
     Args:
         curves: label → (x, y).
@@ -124,7 +135,7 @@ def lines(
     with canvas() as (figure, axes):
         ax = axes[0, 0]
         for (label, (x, y)), dash, marker in zip(curves.items(), DASHES, MARKERS, strict=False):
-            ax.plot(x, y, linestyle=dash, marker=marker, label=label)
+            ax.plot(x, y, linestyle=dash, marker=marker, markevery=-(-len(x) // 12), label=label)
         for label, height in (reference or {}).items():
             ax.axhline(height, **REFERENCE, label=label)
         ax.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
@@ -179,4 +190,102 @@ def fold_spread(
             ax.axhline(height, **REFERENCE, label=label)
         ax.set(xlabel="", ylabel=ylabel)
         ax.legend(frameon=False, title=None)
+    return figure
+
+
+def regions(
+    decide: Callable[[np.ndarray], np.ndarray],
+    points: np.ndarray,
+    labels: np.ndarray,
+    ax: Axes | None = None,
+    title: str = "",
+) -> Figure:
+    """Draw which of two classes a classifier sees where in the plane, and the points that it should tell apart.
+
+    Args:
+        decide: function from ``(n, 2)`` to numbers ``(n,)``, positive where it sees class 1.
+        points: ``(n, 2)``.
+        labels: ``(n,)``, 0 or 1.
+        ax: draw here, inside an open :func:`canvas`; default a figure of its own.
+        title: of the panel.
+    """
+    if ax is None:
+        with canvas(width=3.6) as (figure, axes):
+            return regions(decide, points, labels, axes[0, 0], title) or figure
+    low, high = points.min(axis=0), points.max(axis=0)
+    margin = 0.35 * (high - low)
+    sides = [np.linspace(*ends, 201) for ends in zip(low - margin, high + margin, strict=True)]
+    plane = np.stack(np.meshgrid(*sides), axis=-1)
+    heights = np.reshape(decide(plane.reshape(-1, 2)), plane.shape[:2])
+    ax.contourf(*sides, heights > 0, levels=[-0.5, 0.5, 1.5], colors=PALETTE[:2], alpha=0.18)
+    for label, (color, marker) in enumerate(zip(PALETTE[:2], MARKERS, strict=False)):
+        x, y = points[labels == label].T
+        ax.scatter(x, y, s=70, color=color, marker=marker, edgecolor="0.2", label=f"class {label}", zorder=3)
+    ax.set(title=title, xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
+    ax.grid(False)
+    return ax.figure
+
+
+def descents(
+    function: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    paths: Mapping[str, np.ndarray],
+    minimum: tuple[float, float] = (0.0, 0.0),
+    columns: int = 3,
+) -> Figure:
+    """Draw ways down a function of two variables over its contour lines, one panel each on shared axes.
+
+    Args:
+        function: from x and y of one shape to heights of that shape.
+        paths: label → the points passed, ``(steps + 1, 2)``.
+        minimum: marked by a star.
+        columns: panels in a row.
+    """
+    every = np.concatenate([*paths.values(), [minimum]])
+    low, high = every.min(axis=0), every.max(axis=0)
+    margin = 0.12 * (high - low)
+    sides = [np.linspace(*ends, 201) for ends in zip(low - margin, high + margin, strict=True)]
+    heights = function(*np.meshgrid(*sides))
+    rows = -(-len(paths) // columns)
+    with canvas(columns, rows, width=4.2, height=2.8, sharex=True, sharey=True) as (figure, axes):
+        for ax, (label, path) in zip(axes.flat, paths.items(), strict=False):
+            # Squares of equal steps: contours then lie evenly on a bowl.
+            levels = heights.min() + (heights.max() - heights.min()) * np.linspace(0, 1, 14)[1:] ** 2
+            ax.contour(*sides, heights, levels=levels, colors="0.75", linewidths=0.8)
+            ax.plot(*path.T, color=PALETTE[0], marker="o", markersize=3, linewidth=1.2)
+            ax.plot(*minimum, color=PALETTE[1], marker="*", markersize=12)
+            ax.set_title(label)
+            ax.grid(False)
+        for ax in axes[-1]:
+            ax.set_xlabel("x")
+        for ax in axes[:, 0]:
+            ax.set_ylabel("y")
+    return figure
+
+
+def pictures(
+    images: np.ndarray, titles: Sequence[str] = (), columns: int = 8, signed: bool = False, size: float = 1.2
+) -> Figure:
+    """Draw small grey images side by side.
+
+    Args:
+        images: ``(n, height, width)``.
+        titles: one for each image, or none.
+        columns: images in a row.
+        signed: the numbers have a sign, as weights have: blue below 0, red above, white at 0, one scale for
+            all; else each image runs from its darkest to its brightest.
+        size: of one image, in inches.
+    """
+    rows = -(-len(images) // columns)
+    reach = np.abs(images).max()
+    look = {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach} if signed else {"cmap": "gray_r"}
+    with canvas(min(columns, len(images)), rows, width=size, height=size + 0.3 * bool(titles)) as (
+        figure,
+        axes,
+    ):
+        for ax in axes.flat:
+            ax.set_axis_off()
+        for ax, image in zip(axes.flat, images, strict=False):
+            ax.imshow(image, interpolation="nearest", **look)
+        for ax, title in zip(axes.flat, titles, strict=False):
+            ax.set_title(title, fontsize=9)
     return figure

@@ -3,8 +3,6 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from keras.ops import convert_to_numpy as to_numpy
 from oracles import gradients
 
@@ -19,10 +17,9 @@ def built(features, *arguments, **options):
     return layer
 
 
-@settings(max_examples=15, deadline=None)
-@given(st.integers(1, 6), st.integers(1, 5), st.integers(1, 4), st.integers(0, 99))
-def test_outputs_and_gradients_are_those_by_hand(features, units, pieces, seed):
-    rng = np.random.default_rng(seed)
+@pytest.mark.parametrize(("features", "units", "pieces"), [(1, 1, 1), (6, 1, 2), (5, 4, 3), (2, 3, 7)])
+def test_outputs_and_gradients_are_those_by_hand(features, units, pieces):
+    rng = np.random.default_rng(0)
     layer = built(features, units, pieces)
     layer.set_weights([rng.normal(size=(features, units, pieces)), rng.normal(size=(units, pieces))])
     by_hand = scratch.Maxout(*layer.get_weights())
@@ -33,7 +30,7 @@ def test_outputs_and_gradients_are_those_by_hand(features, units, pieces, seed):
 
     def loss(x, kernel, bias):
         output, _ = layer.stateless_call([kernel, bias], [], x)
-        return keras.ops.sum(output * weight)
+        return keras.ops.sum(keras.ops.multiply(output, weight))
 
     np.testing.assert_allclose(to_numpy(layer(x)), by_hand.forward(x), rtol=1e-5, atol=1e-5)
     to_input = by_hand.backward(weight)
@@ -103,7 +100,7 @@ def test_the_regularizer_sees_the_kernel_alone():
     layer = built(6, 5, 3, kernel_regularizer=keras.regularizers.L2(0.5))
     kernel, bias = layer.get_weights()
     layer.set_weights([kernel, bias + 1])
-    assert float(layer.losses[0]) == pytest.approx(0.5 * np.sum(kernel**2), rel=1e-5)
+    assert float(to_numpy(layer.losses[0])) == pytest.approx(0.5 * np.sum(kernel**2), rel=1e-5)
 
 
 def test_the_constraint_bounds_each_piece_of_each_unit():
