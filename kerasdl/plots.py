@@ -200,7 +200,7 @@ def regions(
     ax: Axes | None = None,
     title: str = "",
 ) -> Figure:
-    """Draw which of two classes a classifier sees where in the plane, and the points that it should tell apart.
+    """Draw where in the plane a classifier sees which of two classes, and the points to tell apart.
 
     Args:
         decide: function from ``(n, 2)`` to numbers ``(n,)``, positive where it sees class 1.
