@@ -171,7 +171,7 @@ class KerasRegressor(RegressorMixin, BaseEstimator):
     def trained(self, model: keras.Model, history: pd.DataFrame, target_axes: int) -> "KerasRegressor":
         """Take over a trained model and return the fitted estimator."""
         self.model_, self.history_ = model, history
-        self.n_features_in_ = model.input_shape[-1]
+        self.n_features_in_ = model.input_shape[1]
         self._one_target = target_axes == 1
         return self
 
