@@ -271,13 +271,14 @@ def pictures(
         images: ``(n, height, width)``.
         titles: one for each image, or none.
         columns: images in a row.
-        signed: the numbers have a sign, as weights have: blue below 0, red above, white at 0, one scale for
-            all; else each image runs from its darkest to its brightest.
+        signed: the numbers have a sign, as weights have: blue below 0, red above, white at 0; else the
+            larger, the darker. All images share one scale.
         size: of one image, in inches.
     """
     rows = -(-len(images) // columns)
     reach = np.abs(images).max()
-    look = {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach} if signed else {"cmap": "gray_r"}
+    # The empty ground of an unsigned image is a light grey: on white paper its edges would be lost.
+    look = {"cmap": "RdBu_r", "vmin": -reach} if signed else {"cmap": "gray_r", "vmin": -0.1 * reach}
     with canvas(min(columns, len(images)), rows, width=size, height=size + 0.3 * bool(titles)) as (
         figure,
         axes,
@@ -285,7 +286,7 @@ def pictures(
         for ax in axes.flat:
             ax.set_axis_off()
         for ax, image in zip(axes.flat, images, strict=False):
-            ax.imshow(image, interpolation="nearest", **look)
+            ax.imshow(image, interpolation="nearest", vmax=reach, **look)
         for ax, title in zip(axes.flat, titles, strict=False):
             ax.set_title(title, fontsize=9)
     return figure
