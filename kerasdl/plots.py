@@ -5,9 +5,11 @@ stays in memory, and the caller's own matplotlib settings are left alone.
 """
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import matplotlib as mpl
+import matplotlib.ticker
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -29,7 +31,7 @@ __all__ = [
 
 PALETTE = sns.color_palette("colorblind")
 # Lines differ in dash and marker too, for a page printed in grey.
-DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))]
+DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2))]
 MARKERS = ["o", "s", "^", "D", "v", "P"]
 REFERENCE = {"color": "0.45", "linewidth": 1, "linestyle": (0, (1, 1.5)), "zorder": 1}
 
@@ -132,14 +134,19 @@ def lines(
         xscale, yscale: ``"linear"`` or ``"log"``.
         reference: label → height.
     """
-    with canvas() as (figure, axes):
+    crowded = len(curves) > 4
+    with canvas(width=6.5 if crowded else 5) as (figure, axes):
         ax = axes[0, 0]
-        for (label, (x, y)), dash, marker in zip(curves.items(), DASHES, MARKERS, strict=False):
+        looks = itertools.cycle(zip(DASHES, MARKERS, strict=True))
+        for (label, (x, y)), (dash, marker) in zip(curves.items(), looks, strict=False):
             ax.plot(x, y, linestyle=dash, marker=marker, markevery=-(-len(x) // 12), label=label)
         for label, height in (reference or {}).items():
             ax.axhline(height, **REFERENCE, label=label)
         ax.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
-        ax.legend(frameon=False)
+        if xscale == "linear" and all(np.equal(np.mod(x, 1), 0).all() for x, _ in curves.values()):
+            ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
+        # A legend of many lines finds no empty place among them.
+        ax.legend(frameon=False, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if crowded else {}))
     return figure
 
 
@@ -263,12 +270,16 @@ def descents(
 
 
 def pictures(
-    images: np.ndarray, titles: Sequence[str] = (), columns: int = 8, signed: bool = False, size: float = 1.2
+    images: Sequence[np.ndarray],
+    titles: Sequence[str] = (),
+    columns: int = 8,
+    signed: bool = False,
+    size: float = 1.2,
 ) -> Figure:
     """Draw small grey images side by side.
 
     Args:
-        images: ``(n, height, width)``.
+        images: each ``(height, width)``.
         titles: one for each image, or none.
         columns: images in a row.
         signed: the numbers have a sign, as weights have: blue below 0, red above, white at 0; else the
@@ -276,7 +287,7 @@ def pictures(
         size: of one image, in inches.
     """
     rows = -(-len(images) // columns)
-    reach = np.abs(images).max()
+    reach = max(np.abs(image).max() for image in images)
     # The empty ground of an unsigned image is a light grey: on white paper its edges would be lost.
     look = {"cmap": "RdBu_r", "vmin": -reach} if signed else {"cmap": "gray_r", "vmin": -0.1 * reach}
     with canvas(min(columns, len(images)), rows, width=size, height=size + 0.3 * bool(titles)) as (
