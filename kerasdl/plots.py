@@ -286,18 +286,22 @@ def pictures(
             larger, the darker. All images share one scale.
         size: of one image, in inches.
     """
-    rows = -(-len(images) // columns)
+    rows, columns = -(-len(images) // columns), min(columns, len(images))
     reach = max(np.abs(image).max() for image in images)
     # The empty ground of an unsigned image is a light grey: on white paper its edges would be lost.
     look = {"cmap": "RdBu_r", "vmin": -reach} if signed else {"cmap": "gray_r", "vmin": -0.1 * reach}
-    with canvas(min(columns, len(images)), rows, width=size, height=size + 0.3 * bool(titles)) as (
-        figure,
-        axes,
-    ):
-        for ax in axes.flat:
-            ax.set_axis_off()
-        for ax, image in zip(axes.flat, images, strict=False):
-            ax.imshow(image, interpolation="nearest", vmax=reach, **look)
-        for ax, title in zip(axes.flat, titles, strict=False):
-            ax.set_title(title, fontsize=9)
+    tall = 1.25 if titles else 1.0
+    # One panel for all of them: a panel each takes matplotlib seconds.
+    with canvas(width=columns * size, height=rows * tall * size) as (figure, axes):
+        ax = axes[0, 0]
+        for number, image in enumerate(images):
+            row, column = divmod(number, columns)
+            height, width = np.multiply(image.shape, 0.94 / max(image.shape))
+            top = -row * tall
+            extent = (column, column + width, top - height, top)
+            ax.imshow(image, extent=extent, interpolation="nearest", vmax=reach, **look)
+            if titles:
+                ax.text(column + width / 2, top + 0.04, titles[number], ha="center", va="bottom", fontsize=9)
+        ax.set(xlim=(0, columns), ylim=(-rows * tall, tall - 1))
+        ax.set_axis_off()
     return figure

@@ -227,9 +227,9 @@ losses.index = pd.RangeIndex(1, settings.epochs + 1, name="epoch")
 # ### Concisely
 #
 # In Keras a rule is one argument of `compile`; momentum and Nesterov are options of `SGD`. Same weights, same
-# batches, same rule: the losses should be the same, up to single precision. They are, for a while. Where a
-# rule divides by the root of a mean square, a gradient of almost 0 becomes a step of full size, and its
-# rounding with it; so RMSProp's two runs part first.
+# batches, same rule: the losses should be the same, up to single precision. Adam's part a little further: it
+# divides by the root of a mean square, so a gradient of almost 0 becomes a step of full size, and its
+# rounding with it.
 
 # %%
 IN_KERAS = {
@@ -262,9 +262,9 @@ print(pd.DataFrame({"in 3 epochs": early, f"in {settings.epochs}": late}).map("{
 # %% [markdown]
 # ## What happened
 #
-# At a rate that suits it, each rule learns the digits. Momentum, Nesterov, RMSProp and Adam end at less than
-# half of SGD's training loss; on the test set that is worth three or four digits of 360, if anything. A
-# smaller training loss is not yet a better reader.
+# At a rate that suits it, each rule learns the digits. Momentum, Nesterov, RMSProp and Adam end well below
+# SGD's training loss, Adam at about a quarter of it; on the test set that is worth three digits of 360, if
+# anything. A smaller training loss is not yet a better reader.
 
 # %%
 chapter.history("losses", losses)

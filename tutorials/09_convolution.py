@@ -135,7 +135,7 @@ chapter.figure(
         ["picture", *answers, "pooled"],
         columns=5,
         signed=True,
-        size=1.8,
+        size=2.1,
     ),
 )
 
@@ -221,7 +221,8 @@ chapter.figure(
 # %% [markdown]
 # With as many parameters the convolutional network reads better, and it loses less when the pictures move. It
 # is by no means indifferent to a shift: pooling forgives a pixel, but the affine layer at the end still has
-# its weights for every place. It also pays in time, because each of its few weights is used at every place.
+# its weights for every place; and a digit that fills its 8 × 8 pixels loses a stroke when it moves by one.
+# The network also pays in time, because each of its few weights is used at every place.
 #
 # Nobody chose its kernels. Here are the sixteen of its first layer, and what they see in one test picture.
 
