@@ -337,7 +337,7 @@ for name, formula in EDGES.items():
         source="closed form",
     )
 chapter.check(
-    "3 epochs by hand against Keras: loss",
+    "3 epochs against Keras: loss",
     early.max(),
     band=(0, 1e-4),
     tolerance=1e-4,

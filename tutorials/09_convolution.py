@@ -237,18 +237,20 @@ chapter.figure("feature_maps", plots.pictures(seen))
 # %% [markdown]
 # ## Measured beside reference
 #
-# On the digits the bands come from runs with several seeds. For Fashion-MNIST they come from the figures that
-# its authors collect: 0.876 to 0.916 for two convolutions with pooling, 0.90 for a larger perceptron of 256,
-# 128 and 64 units.
+# On the digits the bands hold what seeds 0 to 4 gave, with a margin. Those for Fashion-MNIST are drawn around
+# the figures that its authors list: 0.876 to 0.916 for two convolutions with pooling, 0.90 for a perceptron of
+# 256, 128 and 64 units, which is ten times ours. For moved clothes nothing is published: those bands are wide.
 
 # %%
 if pictures.is_real:
     bands = {"convnet": (0.87, 0.925), "MLP": (0.83, 0.90)}
     references = {"convnet": 0.876, "MLP": 0.900}
-    source = "Xiao et al., 2017, list"
+    moved = {"convnet": (0.6, 0.925), "MLP": (0.4, 0.90)}
+    source = "Fashion-MNIST's list"
 else:
-    bands = {"convnet": (0.96, 1), "MLP": (0.93, 1)}
+    bands = {"convnet": (0.965, 1), "MLP": (0.955, 0.99)}
     references = {"convnet": None, "MLP": None}
+    moved = {"convnet": (0.55, 0.76), "MLP": (0.4, 0.52)}
     source = "seeds 0 to 4"
 
 chapter.check(
@@ -263,15 +265,15 @@ chapter.check(
     "loop against scratch", loop_error, band=(0, 1e-12), tolerance=1e-12, reference=0, source="same equation"
 )
 chapter.check(
-    "moved before or after: difference",
+    "equivariance: difference",
     equivariance,
     band=(0, 1e-12),
     tolerance=1e-12,
     reference=0,
-    source="equivariance",
+    source="exact",
 )
 chapter.check(
-    "MLP's parameters for one of convnet's",
+    "parameters, MLP to convnet",
     summary.loc["MLP", "parameters"] / summary.loc["convnet", "parameters"],
     band=(0.97, 1.03),
     tolerance=0,
@@ -287,14 +289,14 @@ for name in networks:
         reference=references[name],
         source=source,
     )
-for name, band in (("convnet", (0.5, 1)), ("MLP", (0.2, 1))):
+for name, band in moved.items():
     chapter.check(
-        f"{name}: accuracy, moved by 1 pixel", by_shift.loc[1, name], band=band, tolerance=0.05, source=source
+        f"{name}, moved 1 pixel: accuracy", by_shift.loc[1, name], band=band, tolerance=0.05, source=source
     )
 chapter.check(
-    "convnet's lead, moved by 1 pixel",
+    "moved 1 pixel: convnet's lead",
     by_shift.loc[1, "convnet"] - by_shift.loc[1, "MLP"],
-    band=(0.05, 0.8),
+    band=(0, 0.5) if pictures.is_real else (0.1, 0.32),
     tolerance=0.05,
     source=source,
 )
