@@ -1,5 +1,6 @@
 """What does Keras lack? Layers that the course and its users need."""
 
+from kerasdl.layers.dropout import Dropout
 from kerasdl.layers.powers import Powers
 
-__all__ = ["Powers"]
+__all__ = ["Dropout", "Powers"]

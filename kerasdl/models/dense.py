@@ -82,7 +82,7 @@ def mlp(
     for number, (width, rate) in enumerate(zip(hidden, rates, strict=True), start=1):
         outputs = _dense(width, l2, activation, name=f"hidden_{number}")(outputs)
         if checks.fraction("dropout", rate):
-            outputs = keras.layers.Dropout(rate, name=f"dropout_{number}")(outputs)
+            outputs = layers.Dropout(rate, name=f"dropout_{number}")(outputs)
     return keras.Model(inputs, _dense(units, l2, name="output")(outputs), name="mlp")
 
 
