@@ -41,6 +41,17 @@ def not_negative(argument: str, value: float) -> float:
     return float(value)
 
 
+def positive(argument: str, value: float) -> float:
+    """Return ``value`` if it is a finite number above 0.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not (value > 0 and np.isfinite(value)):
+        raise ValueError(f"{argument}={value!r}: give a finite number above 0")
+    return float(value)
+
+
 def finite(argument: str, values: np.ndarray) -> np.ndarray:
     """Return ``values`` as an array, if every number in it is finite. Arrays that hold no floats pass.
 

@@ -3,6 +3,7 @@
 Training itself is Keras's own ``compile`` and ``fit``: what is here feeds it and refuses to be silent.
 """
 
+import math
 from collections.abc import Sequence
 
 import keras
@@ -101,7 +102,7 @@ class StopOnNaN(keras.callbacks.Callback):
     """Raises when an epoch ends with a loss or metric that is NaN or infinite; stock Keras returns it."""
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        bad = {name: value for name, value in (logs or {}).items() if not np.isfinite(value)}
+        bad = {name: value for name, value in (logs or {}).items() if not math.isfinite(value)}
         if bad:
             name, value = next(iter(bad.items()))
             raise FloatingPointError(

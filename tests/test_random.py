@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import kerasdl
+from kerasdl import random
+
+
+def draws(name="weights", count=3):
+    return [random.generator(name).integers(2**63) for _ in range(count)]
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_seed_repeats_everything(seed):
+    kerasdl.set_seed(seed)
+    first = draws()
+    kerasdl.set_seed(seed)
+    assert draws() == first
+
+
+@given(st.integers(0, 2**32 - 2))
+def test_seeds_names_and_calls_all_differ(seed):
+    kerasdl.set_seed(seed)
+    values = [*draws("weights"), *draws("batches")]
+    kerasdl.set_seed(seed + 1)
+    values += [*draws("weights"), *draws("batches")]
+    assert len(set(values)) == len(values)
+
+
+def test_streams_of_one_name_do_not_disturb_another():
+    kerasdl.set_seed(3)
+    alone = draws("weights")
+    kerasdl.set_seed(3)
+    draws("batches", 10)
+    assert draws("weights") == alone
+
+
+def test_seeded_is_a_world_of_its_own():
+    kerasdl.set_seed(1)
+    before = draws(count=1)
+    with random.seeded(9):
+        inside = draws()
+    after = draws(count=1)
+    with random.seeded(9):
+        assert draws() == inside
+    kerasdl.set_seed(1)
+    assert draws(count=2) == before + after
+
+
+def test_no_seed_draws_fresh_entropy():
+    with random.seeded(None):
+        first = draws()
+    with random.seeded(None):
+        assert draws() != first
+
+
+def test_the_seed_reaches_a_loaded_keras():
+    import keras
+
+    kerasdl.set_seed(5)
+    first = np.asarray(keras.random.normal((3,)))
+    kerasdl.set_seed(5)
+    assert np.array_equal(np.asarray(keras.random.normal((3,))), first)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "1", True])
+def test_bad_seeds_are_refused(seed):
+    with pytest.raises(ValueError, match="seed="):
+        kerasdl.set_seed(seed)

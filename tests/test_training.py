@@ -1,0 +1,145 @@
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import kerasdl
+from kerasdl import models, training
+
+RATE = 0.05
+
+
+@pytest.fixture
+def data():
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(23, 3)).astype("float32")
+    return x, (x @ [[1.0], [-2.0], [0.5]] + 3).astype("float32")
+
+
+def compiled(features=3, optimizer=None):
+    kerasdl.set_seed(7)
+    model = models.linear(features)
+    model.compile(optimizer or keras.optimizers.SGD(RATE), "mse")
+    return model
+
+
+def by_hand(x, y, batches, weights, epochs, sample_weight=None):
+    """Mini-batch gradient descent on the mean squared error, in float64."""
+    w, b = (v.astype("float64") for v in weights)
+    for epoch in range(epochs):
+        batches.epoch = epoch
+        for xb, yb, *sb in batches:
+            error = (xb @ w + b - yb) * (sb[0][:, None] if sb else 1)
+            w, b = w - RATE * 2 * xb.T @ error / len(xb), b - RATE * 2 * error.sum(0) / len(xb)
+    return w, b
+
+
+@pytest.mark.parametrize("report_every", [1, 3])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_fit_takes_the_batches_in_their_order(data, report_every, weighted):
+    # The end of a short-batch descent depends on the order of its batches, so equality proves the order.
+    x, y = data
+    sample_weight = np.linspace(0.5, 1.5, len(x)) if weighted else None
+    model = compiled()
+    start = model.get_weights()
+    expected = by_hand(x, y, training.Batches(x, y, 5, sample_weight), start, epochs=6)
+    model = compiled()
+    history = training.fit(
+        model, x, y, epochs=6, batch_size=5, report_every=report_every, sample_weight=sample_weight
+    )
+    for got, want in zip(model.get_weights(), expected, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5)
+    assert list(history.index) == list(range(report_every, 7, report_every))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 50), st.integers(1, 3))
+def test_every_pass_holds_every_row_once(rows, batch_size, passes):
+    x = np.arange(rows)[:, None]
+    batches = training.Batches(x, x, batch_size, passes=passes)
+    batches.epoch = 2
+    got = [xb[:, 0] for xb, _ in batches]
+    assert len(got) == len(batches) == passes * -(-rows // batch_size)
+    each = np.concatenate(got).reshape(passes, rows)
+    assert all(sorted(one) == list(range(rows)) for one in each)
+
+
+def test_the_order_depends_on_seed_and_epoch_alone():
+    x = np.arange(50)[:, None]
+
+    def order(seed, epoch, passes=1):
+        kerasdl.set_seed(seed)
+        batches = training.Batches(x, x, 50, passes=passes)
+        batches.epoch = epoch
+        return [xb[:, 0].tolist() for xb, _ in batches]
+
+    assert order(0, 3) == order(0, 3)
+    assert order(0, 3) != order(0, 4)
+    assert order(0, 3) != order(1, 3)
+    assert order(0, 1, passes=2) == order(0, 2) + order(0, 3)
+
+
+def test_validation_is_reported_and_checked(data):
+    x, y = data
+    model = compiled()
+    history = training.fit(model, x, y, epochs=2, validation_data=(x[:4], y[:4]))
+    w, b = model.get_weights()
+    assert history["val_loss"].iloc[-1] == pytest.approx(np.mean((x[:4] @ w + b - y[:4]) ** 2), rel=1e-5)
+    with pytest.raises(ValueError, match=r"y\[:, None\]"):
+        training.fit(model, x, y, epochs=1, validation_data=(x, y[:, 0]))
+    with pytest.raises(ValueError, match="validation x has 1 NaN"):
+        training.fit(model, x, y, epochs=1, validation_data=(np.where(x == x[0, 0], np.nan, x), y))
+
+
+def test_a_loss_that_blows_up_stops_with_the_mend(data):
+    x, y = data
+    model = compiled(optimizer=keras.optimizers.SGD(1e6))
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(FloatingPointError, match=r"loss is (nan|inf) after epoch .*learning rate"),
+    ):
+        training.fit(model, x, y, epochs=50)
+
+
+def test_bad_data_is_refused_in_one_line(data):
+    x, y = data
+    model = compiled()
+    for fault, words in (
+        ({"y": y[:, 0]}, r"y has shape \(23,\), the model's output \(None, 1\): give y\[:, None\]"),
+        ({"y": y[:-1]}, "rows differ: x has 23, y has 22"),
+        ({"x": np.full_like(x, np.inf)}, "x has 69 NaN or infinite values, the first in row 0"),
+        ({"sample_weight": np.full(23, np.nan)}, "sample_weight has 23 NaN"),
+        ({"sample_weight": np.ones(5)}, "sample_weight has 5"),
+        ({"x": x[:0], "y": y[:0]}, "no rows"),
+        ({"epochs": 0}, "epochs=0"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"epochs": 4, "report_every": 3}, "report_every=3 does not divide epochs=4"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            training.fit(model, **{"x": x, "y": y, "epochs": 1} | fault)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_a_restored_model_trains_as_if_new(data, name):
+    x, y = data
+    model = compiled(optimizer=keras.optimizers.get(name))
+    start = training.snapshot(model)
+    runs = []
+    for _ in range(2):
+        training.restore(start)
+        kerasdl.set_seed(1)
+        training.fit(model, x, y, epochs=3, batch_size=5)
+        runs.append(model.get_weights())
+    for first, second in zip(*runs, strict=True):
+        assert np.array_equal(first, second)
+
+
+def test_the_same_seed_gives_the_same_bits(data):
+    runs = []
+    for _ in range(2):
+        model = compiled()
+        history = training.fit(model, *data, epochs=3, batch_size=5)
+        runs.append((history, *model.get_weights()))
+    assert runs[0][0].equals(runs[1][0])
+    assert all(np.array_equal(a, b) for a, b in zip(runs[0][1:], runs[1][1:], strict=True))
