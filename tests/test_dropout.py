@@ -1,5 +1,7 @@
 """The portable dropout: its masks against an oracle in NumPy's uint32, and what a mask must be to be one."""
 
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -52,7 +54,7 @@ def z_scores(masks, rate):
     step=st.integers(0, 2**31 - 1),
     member=st.integers(0, 1000),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_mask_is_the_oracles_bit_for_bit(shape, rate, key, step, member):
     mask = ops.convert_to_numpy(keep_mask(shape, rate, *map(_scalar, (key, step, member))))
     np.testing.assert_array_equal(mask, oracle(shape, rate, key, step, member))
@@ -74,14 +76,18 @@ def test_each_training_call_takes_the_next_steps_mask():
     np.testing.assert_array_equal(dropped(layer, calls=4), wanted)
 
 
-@pytest.mark.parametrize("jit", [False, True])
-@pytest.mark.parametrize("eager", [False, True])
-def test_fit_drops_what_numpy_says(jit, eager):
+# torch compiles a step only where a C++ compiler is at hand.
+MODES = {"eager": (True, False), "graph": (False, False), "compiled": (False, True)}
+if keras.backend.backend() == "torch" and not shutil.which("g++"):
+    del MODES["compiled"]
+
+
+# torch's compiler still imports parts of torch that torch itself has deprecated.
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("mode", MODES)
+def test_fit_drops_what_numpy_says(mode):
     """Three epochs of gradient descent in float64, masks from the oracle, against Keras's own ``fit``."""
-    if jit and eager:
-        pytest.skip("Keras compiles no eager step")
-    if jit and keras.backend.backend() == "torch":
-        pytest.skip("Keras's torch trainer is eager unless torch can compile, which needs a C++ compiler")
+    eager, jit = MODES[mode]
     generator = np.random.default_rng(0)
     x, y = generator.normal(size=(20, 6)), generator.normal(size=(20, 2))
     kerasdl.set_seed(3)
