@@ -112,24 +112,29 @@ def lines(
     xscale: str = "linear",
     yscale: str = "linear",
     reference: Mapping[str, float] | None = None,
+    ax: Axes | None = None,
+    title: str = "",
 ) -> Figure:
     """Draw one marked line a label, and thin horizontal lines at reference values.
 
     Args:
         curves: label → (x, y).
         xlabel, ylabel: names and units of the axes.
-        xscale, yscale: ``"linear"`` or ``"log"``.
+        xscale, yscale: Matplotlib's names, such as ``"linear"``, ``"log"`` and ``"symlog"``.
         reference: label → height.
+        ax: draw here, inside an open :func:`canvas`; default a figure of its own.
+        title: of the panel.
     """
-    with canvas() as (figure, axes):
-        ax = axes[0, 0]
-        for (label, (x, y)), dash, marker in zip(curves.items(), DASHES, MARKERS, strict=False):
-            ax.plot(x, y, linestyle=dash, marker=marker, label=label)
-        for label, height in (reference or {}).items():
-            ax.axhline(height, **REFERENCE, label=label)
-        ax.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
-        ax.legend(frameon=False)
-    return figure
+    if ax is None:
+        with canvas() as (_, axes):
+            return lines(curves, xlabel, ylabel, xscale, yscale, reference, axes[0, 0], title)
+    for (label, (x, y)), dash, marker in zip(curves.items(), DASHES, MARKERS, strict=False):
+        ax.plot(x, y, linestyle=dash, marker=marker, label=label)
+    for label, height in (reference or {}).items():
+        ax.axhline(height, **REFERENCE, label=label)
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
+    ax.legend(frameon=False)
+    return ax.figure
 
 
 def residuals(target: np.ndarray, prediction: np.ndarray, unit: str = "") -> Figure:

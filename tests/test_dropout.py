@@ -76,25 +76,26 @@ def test_each_training_call_takes_the_next_steps_mask():
     np.testing.assert_array_equal(dropped(layer, calls=4), wanted)
 
 
-# torch compiles a step only where a C++ compiler is at hand.
-MODES = {"eager": (True, False), "graph": (False, False), "compiled": (False, True)}
-if keras.backend.backend() == "torch" and not shutil.which("g++"):
-    del MODES["compiled"]
+MODES = ["eager", "graph", "compiled"]
+if keras.backend.backend() == "torch":
+    # torch's compiler takes minutes here, needs g++, and sets off torch's own warnings.
+    has_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="torch compiles with g++: install it")
+    marks = [pytest.mark.slow, pytest.mark.filterwarnings("ignore"), has_compiler]
+    MODES[2] = pytest.param("compiled", marks=marks)
 
 
-# torch's compiler still imports parts of torch that torch itself has deprecated.
-@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 @pytest.mark.parametrize("mode", MODES)
 def test_fit_drops_what_numpy_says(mode):
     """Three epochs of gradient descent in float64, masks from the oracle, against Keras's own ``fit``."""
-    eager, jit = MODES[mode]
     generator = np.random.default_rng(0)
     x, y = generator.normal(size=(20, 6)), generator.normal(size=(20, 2))
     kerasdl.set_seed(3)
     inputs = keras.Input((6,))
     outputs = keras.layers.Dense(2, use_bias=False)(layers.Dropout(0.5)(inputs))
     model = keras.Model(inputs, outputs)
-    model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=eager, jit_compile=jit)
+    model.compile(
+        keras.optimizers.SGD(0.1), "mse", run_eagerly=mode == "eager", jit_compile=mode == "compiled"
+    )
     w = model.get_weights()[0].astype(float)
     key, step = key_of(model.layers[1]), 0
     history = training.fit(model, x, y, epochs=3, batch_size=8, validation_data=(x, y))
