@@ -91,7 +91,8 @@ VARIANCE |= {"Xavier (Keras)": lambda n: 1 / n, "He": lambda n: 2 / n}  # for la
 # $$\delta_{l} = (\delta_{l+1} W_{l+1}^\top) \odot f'(z_l), \qquad
 # \frac{\partial L}{\partial W_l} = h_{l-1}^\top \delta_l.$$
 #
-# We note the root mean square of each layer's activations and of its weights' gradient.
+# We note the root mean square of each layer's activations $h_l$ and of the gradient $\delta_l$ that reaches
+# it; the gradient of the weights is their product.
 
 # %%
 ACTIVATIONS = {
@@ -105,19 +106,17 @@ def rms(values):
 
 
 def backpropagate(kernels, activation, x, y):
-    """Activations of every layer, the input first, and the gradient of every kernel; biases are zero."""
+    """Each layer's input h and the gradient δ at its output; biases are zero."""
     f, slope = ACTIVATIONS[activation]
     h = [x]
     for kernel in kernels[:-1]:
         h.append(f(h[-1] @ kernel))
     logits = h[-1] @ kernels[-1]
     p = np.exp(logits - logits.max(axis=1, keepdims=True))
-    delta = (p / p.sum(axis=1, keepdims=True) - np.eye(10)[y]) / len(x)
-    gradients = []
-    for before, kernel in zip(h[::-1], kernels[::-1], strict=True):
-        gradients.append(before.T @ delta)
-        delta = delta @ kernel.T * slope(before)
-    return h, gradients[::-1]
+    δ = [(p / p.sum(axis=1, keepdims=True) - np.eye(10)[y]) / len(x)]
+    for before, kernel in zip(h[:0:-1], kernels[:0:-1], strict=True):
+        δ.append(δ[-1] @ kernel.T * slope(before))
+    return h, δ[::-1]
 
 
 x = pictures.x_train.reshape(len(pictures.x_train), -1)[:1437]
@@ -132,9 +131,9 @@ for activation in ACTIVATIONS:
             keras.ops.convert_to_numpy(start(shape)).astype(float) for shape in itertools.pairwise(sizes)
         ]
         few = slice(settings.examples)
-        h, gradients = backpropagate(kernels, activation, x[few].astype(float), y[few])
+        h, δ = backpropagate(kernels, activation, x[few].astype(float), y[few])
         scales[activation, name] = pd.DataFrame(
-            {"activation": [rms(a) for a in h[1:]], "gradient": [rms(g) for g in gradients[:-1]]},
+            {"activation": [rms(a) for a in h[1:]], "gradient": [rms(d) for d in δ[:-1]]},
             index=pd.RangeIndex(1, settings.depth + 1, name="layer"),
         )
 
@@ -155,7 +154,7 @@ for activation in ACTIVATIONS:
 # %%
 with plots.canvas(columns=2, rows=2, sharex=True) as (figure, axes):
     for row, (what, ylabel) in zip(
-        axes, {"activation": "activations", "gradient": "gradient of the weights"}.items(), strict=True
+        axes, {"activation": "activations", "gradient": "gradient"}.items(), strict=True
     ):
         for ax, activation in zip(row, ACTIVATIONS, strict=True):
             plots.lines(
@@ -285,7 +284,8 @@ for layer, kernel in zip(model.layers[1:], before, strict=True):
 few = slice(settings.batch_size)
 training.fit(model, x[few], y[few], epochs=1, batch_size=settings.batch_size)
 moved = [(a - b) / settings.learning_rate for a, b in zip(before, model.get_weights()[::2], strict=True)]
-by_hand = backpropagate([kernel.astype(float) for kernel in before], "relu", x[few].astype(float), y[few])[1]
+h, δ = backpropagate([kernel.astype(float) for kernel in before], "relu", x[few].astype(float), y[few])
+by_hand = [inputs.T @ gradient for inputs, gradient in zip(h, δ, strict=True)]
 disagreement = max(np.abs(a - b).max() / np.abs(b).max() for a, b in zip(moved, by_hand, strict=True))
 print(f"gradient by hand against Keras, worst layer: {disagreement:.1e} of its largest entry")
 
