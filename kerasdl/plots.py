@@ -133,6 +133,8 @@ def lines(
     for label, height in (reference or {}).items():
         ax.axhline(height, **REFERENCE, label=label)
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
+    if xscale == "linear" and all(np.equal(np.mod(x, 1), 0).all() for x, _ in curves.values()):
+        ax.xaxis.get_major_locator().set_params(integer=True)  # there is no half an epoch
     ax.legend(frameon=False)
     return ax.figure
 

@@ -17,10 +17,10 @@ chapter = course.Chapter(
         "trained_width": 128,
         "epochs": 20,
         "batch_size": 64,
-        "learning_rate": 0.02,
+        "learning_rate": 0.01,
         "seed": 0,
     },
-    fast={"epochs": 1, "trained_width": 32},
+    fast={"epochs": 1, "trained_width": 32, "batch_size": 256},
 )
 settings = chapter.settings
 
@@ -73,11 +73,11 @@ for w in (0.2, 5.0):
 
 # %%
 STARTS = {
-    "σ = 1": Normal(stddev=1.0),
     "σ = 0.01": Normal(stddev=0.01),
     "PyTorch": VarianceScaling(1 / 3, "fan_in", "uniform"),
     "Xavier (Keras)": GlorotUniform(),
     "He": HeNormal(),
+    "σ = 1": Normal(stddev=1.0),
 }
 VARIANCE = {"σ = 1": lambda n: 1, "σ = 0.01": lambda n: 1e-4, "PyTorch": lambda n: 1 / (3 * n)}
 VARIANCE |= {"Xavier (Keras)": lambda n: 1 / n, "He": lambda n: 2 / n}  # for layers as wide as their input
@@ -165,6 +165,8 @@ with plots.canvas(columns=2, rows=2, sharex=True) as (figure, axes):
                 ax=ax,
                 title=activation,
             )
+    for ax in axes.flat[1:]:
+        ax.get_legend().remove()  # one serves all four
 chapter.figure("scales", figure)
 table = pd.concat(scales, names=["activation function", "start"])
 chapter.history("scales", table)

@@ -191,9 +191,9 @@ chapter.figure(
 # %% [markdown]
 # ## At test time
 #
-# Three ways to ask the network trained with dropout: whole, as the layer does by itself; with dropout left on,
-# a mistake that costs accuracy and gives another answer each time; and what the whole network stands in for,
-# the average of many thinned networks' probabilities.
+# Three ways to ask the network trained with dropout: whole, as the layer does by itself; with dropout left
+# on, a mistake that costs accuracy and gives another answer each time; and what the whole network stands in
+# for, the average of many thinned networks' probabilities.
 
 # %%
 model = networks["with dropout"][0]
