@@ -130,8 +130,10 @@ class Chapter:
             raise ValueError(f"check {name!r} is recorded twice: give each its own name")
         if not band[0] <= band[1]:
             raise ValueError(f"band={band!r} of check {name!r}: give (lowest, highest)")
+        reference = None if reference is None else float(reference)
+        low, high = map(float, band)
         self._result.checks.append(
-            results.Check(name, float(measured), band, float(tolerance), reference, source)
+            results.Check(name, float(measured), (low, high), float(tolerance), reference, source)
         )
 
     def finish(self) -> None:

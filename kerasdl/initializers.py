@@ -32,6 +32,7 @@ __all__ = [
     "XavierUniform",
     "Zeros",
     "fans",
+    "get",
 ]
 
 
@@ -230,3 +231,37 @@ class Orthogonal(_Drawn):
 @keras.saving.register_keras_serializable("kerasdl")
 class Zeros(keras.initializers.Zeros):
     """All zeros, as for a bias."""
+
+
+NAMES = {
+    "glorot_normal": GlorotNormal,
+    "glorot_uniform": GlorotUniform,
+    "he_normal": HeNormal,
+    "he_uniform": HeUniform,
+    "lecun_normal": LecunNormal,
+    "lecun_uniform": LecunUniform,
+    "normal": Normal,
+    "orthogonal": Orthogonal,
+    "uniform": Uniform,
+    "xavier_normal": XavierNormal,
+    "xavier_uniform": XavierUniform,
+    "zeros": Zeros,
+}
+
+
+def get(initializer: str | keras.initializers.Initializer) -> keras.initializers.Initializer:
+    """Return kerasdl's initializer of this name (Keras's own words, and ``xavier_…``), or the one given.
+
+    Raises:
+        ValueError: an unknown name; the message gives the nearest.
+        TypeError: neither a name nor an initializer.
+
+    Example:
+        >>> get("he_normal").settings
+        (2.0, 'fan_in', 'normal')
+    """
+    if isinstance(initializer, str):
+        return NAMES[checks.one_of("initializer", initializer, NAMES)]()
+    if not isinstance(initializer, keras.initializers.Initializer):
+        raise TypeError(f"initializer={initializer!r}: give a name or an instance, such as HeNormal()")
+    return initializer

@@ -125,29 +125,34 @@ def lines(
     xscale: str = "linear",
     yscale: str = "linear",
     reference: Mapping[str, float] | None = None,
+    ax: Axes | None = None,
+    title: str = "",
 ) -> Figure:
     """Draw one line a label, marked at ten points or so, and thin horizontal lines at reference values.
 
     Args:
         curves: label → (x, y).
         xlabel, ylabel: names and units of the axes.
-        xscale, yscale: ``"linear"`` or ``"log"``.
+        xscale, yscale: Matplotlib's names, such as ``"linear"``, ``"log"`` and ``"symlog"``.
         reference: label → height.
+        ax: draw here, inside an open :func:`canvas`; default a figure of its own.
+        title: of the panel.
     """
     crowded = len(curves) > 4
-    with canvas(width=6.5 if crowded else 5) as (figure, axes):
-        ax = axes[0, 0]
-        looks = itertools.cycle(zip(DASHES, MARKERS, strict=True))
-        for (label, (x, y)), (dash, marker) in zip(curves.items(), looks, strict=False):
-            ax.plot(x, y, linestyle=dash, marker=marker, markevery=-(-len(x) // 12), label=label)
-        for label, height in (reference or {}).items():
-            ax.axhline(height, **REFERENCE, label=label)
-        ax.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
-        if xscale == "linear" and all(np.equal(np.mod(x, 1), 0).all() for x, _ in curves.values()):
-            ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
-        # A legend of many lines finds no empty place among them.
-        ax.legend(frameon=False, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if crowded else {}))
-    return figure
+    if ax is None:
+        with canvas(width=6.5 if crowded else 5) as (_, axes):
+            return lines(curves, xlabel, ylabel, xscale, yscale, reference, axes[0, 0], title)
+    looks = itertools.cycle(zip(DASHES, MARKERS, strict=True))
+    for (label, (x, y)), (dash, marker) in zip(curves.items(), looks, strict=False):
+        ax.plot(x, y, linestyle=dash, marker=marker, markevery=-(-len(x) // 12), label=label)
+    for label, height in (reference or {}).items():
+        ax.axhline(height, **REFERENCE, label=label)
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
+    if xscale == "linear" and all(np.equal(np.mod(x, 1), 0).all() for x, _ in curves.values()):
+        ax.xaxis.get_major_locator().set_params(integer=True)  # there is no half an epoch
+    # A legend of many lines finds no empty place among them.
+    ax.legend(frameon=False, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if crowded else {}))
+    return ax.figure
 
 
 def residuals(target: np.ndarray, prediction: np.ndarray, unit: str = "") -> Figure:

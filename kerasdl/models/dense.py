@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
-from kerasdl import checks, layers
-from kerasdl.initializers import GlorotUniform
+from kerasdl import checks, initializers, layers
 
 
 def linear(features: int, units: int = 1, l2: float = 0.0) -> keras.Model:
@@ -55,6 +54,7 @@ def mlp(
     activation: str = "relu",
     l2: float = 0.0,
     dropout: float | Sequence[float] = 0.0,
+    initializer: str | keras.initializers.Initializer = "glorot_uniform",
 ) -> keras.Model:
     """Return a multilayer perceptron from ``(batch, features)`` to ``(batch, units)``.
 
@@ -67,9 +67,12 @@ def mlp(
         activation: of the hidden layers, by Keras's name.
         l2: λ of the penalty λ‖W‖² on every kernel, added to the loss; biases are free of it.
         dropout: share of each hidden layer's outputs dropped in training, one for all or one a layer.
+        initializer: of every kernel: a name of :func:`kerasdl.initializers.get`, or an instance. Biases start
+            at zero.
 
     Raises:
-        ValueError: a size below 1, a negative λ, a dropout outside [0, 1] or not one for each layer.
+        ValueError: a size below 1, a negative λ, a dropout outside [0, 1] or not one for each layer, an
+            unknown initializer.
 
     Example:
         >>> mlp(784, hidden=(256,), dropout=0.5).output_shape
@@ -80,17 +83,20 @@ def mlp(
         raise ValueError(f"dropout={dropout!r} has {len(rates)} rates for {len(hidden)} hidden layers")
     inputs = outputs = keras.Input((checks.positive_int("features", features),), name="inputs")
     for number, (width, rate) in enumerate(zip(hidden, rates, strict=True), start=1):
-        outputs = _dense(width, l2, activation, name=f"hidden_{number}")(outputs)
+        outputs = _dense(width, l2, activation, initializer, name=f"hidden_{number}")(outputs)
         if checks.fraction("dropout", rate):
-            outputs = keras.layers.Dropout(rate, name=f"dropout_{number}")(outputs)
-    return keras.Model(inputs, _dense(units, l2, name="output")(outputs), name="mlp")
+            outputs = layers.Dropout(rate, name=f"dropout_{number}")(outputs)
+    outputs = _dense(units, l2, initializer=initializer, name="output")(outputs)
+    return keras.Model(inputs, outputs, name="mlp")
 
 
-def _dense(units: int, l2: float, activation: str | None = None, *, name: str) -> keras.layers.Dense:
+def _dense(
+    units: int, l2: float, activation: str | None = None, initializer="glorot_uniform", *, name: str
+) -> keras.layers.Dense:
     return keras.layers.Dense(
         checks.positive_int("units", units),
         activation,
-        kernel_initializer=GlorotUniform(),
+        kernel_initializer=initializers.get(initializer),
         kernel_regularizer=keras.regularizers.L2(l2) if checks.not_negative("l2", l2) else None,
         name=name,
     )
