@@ -298,7 +298,7 @@ chapter.figure(
     plots.lines(
         {name: (sweep.index, sweep[name]) for name in sweep},
         xlabel="learning rate",
-        ylabel=f"test accuracy after {settings.sweep_epochs} epochs",
+        ylabel=f"test accuracy (epochs: {settings.sweep_epochs})",
         xscale="log",
         reference={"guessing": 0.1},
     ),
