@@ -65,7 +65,7 @@ def test_an_unknown_name_is_answered_with_the_nearest():
 
 
 def test_neither_name_nor_initializer_is_refused():
-    with pytest.raises(TypeError, match="initializer=0.1: give a name or an instance"):
+    with pytest.raises(TypeError, match=r"initializer=0\.1: give a name or an instance"):
         models.mlp(3, initializer=0.1)
 
 

@@ -23,6 +23,8 @@ chapter = course.Chapter(
     fast={"epochs": 1, "trained_width": 32, "batch_size": 256},
 )
 settings = chapter.settings
+if settings.depth < 2:
+    raise ValueError(f"depth={settings.depth}: take at least 2, for a factor from one layer to the next")
 
 # %%
 import itertools
