@@ -19,7 +19,6 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -200,13 +199,8 @@ def _request(name: str) -> argparse.Namespace:
 
 
 def _versions(backend: str) -> dict[str, str]:
-    import keras
-
-    import kerasdl
-
-    return {
-        "python": platform.python_version(),
-        "kerasdl": kerasdl.__version__,
-        "keras": keras.__version__,
-        backend: sys.modules[backend].__version__ if backend in sys.modules else version(backend),
+    """Versions of what the chapter ran on; a chapter that never loaded Keras does not load it for this."""
+    loaded = {
+        name: sys.modules[name].__version__ for name in ("kerasdl", "keras", backend) if name in sys.modules
     }
+    return {"python": platform.python_version(), **loaded}

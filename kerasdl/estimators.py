@@ -6,7 +6,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -96,6 +96,13 @@ class KerasRegressor(RegressorMixin, BaseEstimator):
             setattr(self, name, value)
         return self
 
+    def __sklearn_clone__(self) -> "KerasRegressor":
+        # scikit-learn would copy every argument in depth, and Keras 3.15's Huber loss comes out of that with
+        # another delta. Nothing here changes its loss or optimizer, so clones share them.
+        shared = (keras.losses.Loss, keras.optimizers.Optimizer)
+        parameters = self.get_params().items()
+        return type(self)(**{k: v if isinstance(v, shared) else clone(v, safe=False) for k, v in parameters})
+
     def fit(self, X, y, sample_weight=None) -> "KerasRegressor":
         """Build, compile and train a new model.
 
@@ -171,7 +178,7 @@ class KerasRegressor(RegressorMixin, BaseEstimator):
     def trained(self, model: keras.Model, history: pd.DataFrame, target_axes: int) -> "KerasRegressor":
         """Take over a trained model and return the fitted estimator."""
         self.model_, self.history_ = model, history
-        self.n_features_in_ = model.input_shape[-1]
+        self.n_features_in_ = model.input_shape[1]
         self._one_target = target_axes == 1
         return self
 

@@ -5,20 +5,33 @@ stays in memory, and the caller's own matplotlib settings are left alone.
 """
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import matplotlib as mpl
+import matplotlib.ticker
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["PALETTE", "canvas", "fits", "fold_spread", "learning_curves", "lines", "residuals"]
+__all__ = [
+    "PALETTE",
+    "canvas",
+    "descents",
+    "fits",
+    "fold_spread",
+    "learning_curves",
+    "lines",
+    "pictures",
+    "regions",
+    "residuals",
+]
 
 PALETTE = sns.color_palette("colorblind")
 # Lines differ in dash and marker too, for a page printed in grey.
-DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))]
+DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2))]
 MARKERS = ["o", "s", "^", "D", "v", "P"]
 REFERENCE = {"color": "0.45", "linewidth": 1, "linestyle": (0, (1, 1.5)), "zorder": 1}
 
@@ -115,7 +128,7 @@ def lines(
     ax: Axes | None = None,
     title: str = "",
 ) -> Figure:
-    """Draw one marked line a label, and thin horizontal lines at reference values.
+    """Draw one line a label, marked at ten points or so, and thin horizontal lines at reference values.
 
     Args:
         curves: label → (x, y).
@@ -125,17 +138,20 @@ def lines(
         ax: draw here, inside an open :func:`canvas`; default a figure of its own.
         title: of the panel.
     """
+    crowded = len(curves) > 4
     if ax is None:
-        with canvas() as (_, axes):
+        with canvas(width=6.5 if crowded else 5) as (_, axes):
             return lines(curves, xlabel, ylabel, xscale, yscale, reference, axes[0, 0], title)
-    for (label, (x, y)), dash, marker in zip(curves.items(), DASHES, MARKERS, strict=False):
-        ax.plot(x, y, linestyle=dash, marker=marker, label=label)
+    looks = itertools.cycle(zip(DASHES, MARKERS, strict=True))
+    for (label, (x, y)), (dash, marker) in zip(curves.items(), looks, strict=False):
+        ax.plot(x, y, linestyle=dash, marker=marker, markevery=-(-len(x) // 12), label=label)
     for label, height in (reference or {}).items():
         ax.axhline(height, **REFERENCE, label=label)
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
     if xscale == "linear" and all(np.equal(np.mod(x, 1), 0).all() for x, _ in curves.values()):
-        ax.xaxis.get_major_locator().set_params(integer=True)  # there is no half an epoch
-    ax.legend(frameon=False)
+        ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
+    # A legend of many lines finds no empty place among them.
+    ax.legend(frameon=False, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if crowded else {}))
     return ax.figure
 
 
@@ -186,4 +202,111 @@ def fold_spread(
             ax.axhline(height, **REFERENCE, label=label)
         ax.set(xlabel="", ylabel=ylabel)
         ax.legend(frameon=False, title=None)
+    return figure
+
+
+def regions(
+    decide: Callable[[np.ndarray], np.ndarray],
+    points: np.ndarray,
+    labels: np.ndarray,
+    ax: Axes | None = None,
+    title: str = "",
+) -> Figure:
+    """Draw where in the plane a classifier sees which of two classes, and the points to tell apart.
+
+    Args:
+        decide: function from ``(n, 2)`` to numbers ``(n,)``, positive where it sees class 1.
+        points: ``(n, 2)``.
+        labels: ``(n,)``, 0 or 1.
+        ax: draw here, inside an open :func:`canvas`; default a figure of its own.
+        title: of the panel.
+    """
+    if ax is None:
+        with canvas(width=3.6) as (figure, axes):
+            return regions(decide, points, labels, axes[0, 0], title) or figure
+    low, high = points.min(axis=0), points.max(axis=0)
+    margin = 0.35 * (high - low)
+    sides = [np.linspace(*ends, 201) for ends in zip(low - margin, high + margin, strict=True)]
+    plane = np.stack(np.meshgrid(*sides), axis=-1)
+    heights = np.reshape(decide(plane.reshape(-1, 2)), plane.shape[:2])
+    ax.contourf(*sides, heights > 0, levels=[-0.5, 0.5, 1.5], colors=PALETTE[:2], alpha=0.18)
+    for label, (color, marker) in enumerate(zip(PALETTE[:2], MARKERS, strict=False)):
+        x, y = points[labels == label].T
+        ax.scatter(x, y, s=70, color=color, marker=marker, edgecolor="0.2", label=f"class {label}", zorder=3)
+    ax.set(title=title, xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
+    ax.grid(False)
+    return ax.figure
+
+
+def descents(
+    function: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    paths: Mapping[str, np.ndarray],
+    minimum: tuple[float, float] = (0.0, 0.0),
+    columns: int = 3,
+) -> Figure:
+    """Draw ways down a function of two variables over its contour lines, one panel each on shared axes.
+
+    Args:
+        function: from x and y of one shape to heights of that shape.
+        paths: label → the points passed, ``(steps + 1, 2)``.
+        minimum: marked by a star.
+        columns: panels in a row.
+    """
+    every = np.concatenate([*paths.values(), [minimum]])
+    low, high = every.min(axis=0), every.max(axis=0)
+    margin = 0.12 * (high - low)
+    sides = [np.linspace(*ends, 201) for ends in zip(low - margin, high + margin, strict=True)]
+    heights = function(*np.meshgrid(*sides))
+    rows = -(-len(paths) // columns)
+    with canvas(columns, rows, width=4.2, height=2.8, sharex=True, sharey=True) as (figure, axes):
+        for ax, (label, path) in zip(axes.flat, paths.items(), strict=False):
+            # Squares of equal steps: contours then lie evenly on a bowl.
+            levels = heights.min() + (heights.max() - heights.min()) * np.linspace(0, 1, 14)[1:] ** 2
+            ax.contour(*sides, heights, levels=levels, colors="0.75", linewidths=0.8)
+            ax.plot(*path.T, color=PALETTE[0], marker="o", markersize=3, linewidth=1.2)
+            ax.plot(*minimum, color=PALETTE[1], marker="*", markersize=12)
+            ax.set_title(label)
+            ax.grid(False)
+        for ax in axes[-1]:
+            ax.set_xlabel("x")
+        for ax in axes[:, 0]:
+            ax.set_ylabel("y")
+    return figure
+
+
+def pictures(
+    images: Sequence[np.ndarray],
+    titles: Sequence[str] = (),
+    columns: int = 8,
+    signed: bool = False,
+    size: float = 1.2,
+) -> Figure:
+    """Draw small grey images side by side.
+
+    Args:
+        images: each ``(height, width)``.
+        titles: one for each image, or none.
+        columns: images in a row.
+        signed: the numbers have a sign, as weights have: blue below 0, red above, white at 0; else the
+            larger, the darker. All images share one scale.
+        size: of one image, in inches.
+    """
+    rows, columns = -(-len(images) // columns), min(columns, len(images))
+    reach = max(np.abs(image).max() for image in images)
+    # The empty ground of an unsigned image is a light grey: on white paper its edges would be lost.
+    look = {"cmap": "RdBu_r", "vmin": -reach} if signed else {"cmap": "gray_r", "vmin": -0.1 * reach}
+    tall = 1.25 if titles else 1.0
+    # One panel for all of them: a panel each takes matplotlib seconds.
+    with canvas(width=columns * size, height=rows * tall * size) as (figure, axes):
+        ax = axes[0, 0]
+        for number, image in enumerate(images):
+            row, column = divmod(number, columns)
+            height, width = np.multiply(image.shape, 0.94 / max(image.shape))
+            top = -row * tall
+            extent = (column, column + width, top - height, top)
+            ax.imshow(image, extent=extent, interpolation="nearest", vmax=reach, **look)
+            if titles:
+                ax.text(column + width / 2, top + 0.04, titles[number], ha="center", va="bottom", fontsize=9)
+        ax.set(xlim=(0, columns), ylim=(-rows * tall, tall - 1))
+        ax.set_axis_off()
     return figure

@@ -1,5 +1,6 @@
 """How are results shown? Measured beside reference, and backends side by side, as tables."""
 
+import math
 import sys
 
 from rich.console import Console
@@ -83,7 +84,8 @@ def compare(found: list[Result]) -> bool:
         }
         for number, (name, checks) in enumerate(measured.items()):
             values = [check.measured for check in checks.values()]
-            spread = max(values) - min(values)
+            # NaN hides from max and min, so it is looked for.
+            spread = max(values) - min(values) if all(map(math.isfinite, values)) else math.nan
             tolerance = min(check.tolerance for check in checks.values())
             ok = spread <= tolerance and len(checks) == len(runs)
             kept &= ok

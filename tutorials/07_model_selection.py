@@ -16,20 +16,25 @@ chapter = course.Chapter(
         "report_every": 10,  # epochs between two points of a learning curve
         "batch_size": 64,
         "learning_rate": 5.0,  # large: a weight must travel thousands of dollars
+        "candidates": 6,  # how many networks are tried
+        "network_epochs": 60,
         "seed": 0,
     },
-    fast={"epochs": 10, "learning_rate": 50.0, "report_every": 2},
+    fast={"epochs": 6, "learning_rate": 80.0, "report_every": 2, "candidates": 2, "network_epochs": 4},
 )
 settings = chapter.settings
 
 # %%
+import keras
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.impute import SimpleImputer
+from sklearn.linear_model import Lasso
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from kerasdl import datasets, models, plots
 from kerasdl.estimators import KerasRegressor
@@ -136,8 +141,6 @@ print("mean:", result.mean.round(4).to_dict())
 PUBLISHED = {"train": 0.1655, "valid": 0.1709}
 PUBLISHED_FOLDS = np.array([0.1565, 0.1916, 0.1684, 0.1547, 0.1832])
 
-reference = {"published mean": PUBLISHED["valid"]} if houses.is_real else None
-chapter.figure("folds", plots.fold_spread({"linear": result.scores}, "log-RMSE", reference))
 chapter.history("scores", result.scores)
 losses = pd.concat({f"fold {n}": h.loss for n, h in enumerate(result.histories, start=1)}, axis=1)
 chapter.history("losses", losses)
@@ -158,19 +161,97 @@ chapter.figure("residuals", plots.residuals(np.log(houses.prices), np.log(predic
 # is bent on the logarithmic axis: houses in the middle are priced too high, the dearest too low, and the
 # cheapest are the most uncertain, for in dollars, which is what the loss counts, they hardly matter.
 #
-# ## The final fit
+# ## A better model
 #
-# The choice is made, so nothing needs to be kept aside any more: the pipeline is fitted on all rows and
-# prices the test set. Its error there is known only to the competition's judges; the estimate is the mean
-# above.
+# What the residuals show can be mended before any network is built. Areas and prices are skewed, so the model
+# sees their logarithms, and its loss becomes the very error that is scored. The building class is a number in
+# the table but a word in meaning. And a few houses were sold for reasons that no column knows: the Huber loss
+# is quadratic for small errors and linear beyond $\delta$, so that these few do not bend the model.
+#
+# Which network then? Each candidate is judged on the same five folds; beside them stands the best linear
+# model known for this table, scikit-learn's Lasso.
 
 # %%
-linear.fit(houses.features, houses.prices)
-prices = np.clip(linear.predict(houses.test_features), 1, None)
+features = houses.features.astype({"MSSubClass": "str"})
+test_features = houses.test_features.astype({"MSSubClass": "str"})
+log_prices = np.log(houses.prices / 100_000)  # of a size that a new network can reach
+
+log_numbers = make_pipeline(FunctionTransformer(np.log1p, feature_names_out="one-to-one"), clone(numbers))
+log_preprocess = make_column_transformer(
+    (log_numbers, make_column_selector(dtype_include="number")),
+    (words, make_column_selector(dtype_exclude="number")),
+)
+
+rows_a_fold = len(log_prices) * (settings.folds - 1) // settings.folds
+steps = settings.network_epochs * -(-rows_a_fold // settings.batch_size)
+network = KerasRegressor(
+    models.mlp,
+    epochs=settings.network_epochs,
+    batch_size=settings.batch_size,
+    report_every=settings.network_epochs,
+    optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.01, steps)),
+    loss=keras.losses.Huber(delta=0.2),
+    random_state=settings.seed,
+)
+candidates = [
+    {"build__hidden": (64, 64), "build__activation": "tanh", "build__l2": 1e-3},
+    {"build__hidden": (), "build__activation": "tanh", "build__l2": 3e-3},
+    {"build__hidden": (64,), "build__activation": "tanh", "build__l2": 3e-4},
+    {"build__hidden": (64,), "build__activation": "tanh", "build__l2": 1e-3},
+    {"build__hidden": (64,), "build__activation": "tanh", "build__l2": 3e-3},
+    {"build__hidden": (64,), "build__activation": "relu", "build__l2": 1e-3},
+][: settings.candidates]
+
+
+def judge(model):
+    pipeline = make_pipeline(clone(log_preprocess), model)
+    found = cross_validate(pipeline, features, log_prices, cv=folds, scoring="neg_root_mean_squared_error")
+    return pipeline, found.scores.assign(train=-found.scores.train, valid=-found.scores.valid)
+
+
+_, lasso = judge(Lasso(alpha=5e-4, max_iter=20_000))
+judged = [judge(clone(network).set_params(**c)) for c in chapter.track(candidates, "candidates")]
+table = pd.DataFrame(candidates).rename(columns=lambda name: name.removeprefix("build__"))
+table["train"] = [scores.train.mean() for _, scores in judged]
+table["valid"] = [scores.valid.mean() for _, scores in judged]
+table["worst fold"] = [scores.valid.max() for _, scores in judged]
+print(table.round(4).to_string())
+print(f"Lasso: train {lasso.train.mean():.4f}, valid {lasso.valid.mean():.4f}")
+chapter.history("candidates", table)
+
+# %% [markdown]
+# The lowest mean validation error wins. Without a hidden layer the network is a ridge regression; what a
+# hidden layer adds must outweigh what it overfits, and the penalty decides that: compare the training
+# errors of the three that differ in nothing but $\lambda$. Mind that the winner's own score is a little too
+# good, for the folds that judge it have chosen it; with a handful of candidates the difference is small
+# against the spread.
+
+# %%
+best, scores = judged[table.valid.argmin()]
+print("chosen:", candidates[table.valid.argmin()])
+reference = {"published mean": PUBLISHED["valid"]} if houses.is_real else None
+compared = {"linear, raw price": result.scores, "Lasso": lasso, "network": scores}
+chapter.figure("folds", plots.fold_spread(compared, "log-RMSE", reference))
+chapter.history("network_scores", scores)
+
+# %% [markdown]
+# ## The final fit
+#
+# The choice is made. Each fold's model has seen four fifths of the houses; the mean of the five has seen them
+# all, and averaging takes away some of the chance in each. Their error on the test set is known only to the
+# competition's judges; the estimate is the mean above.
+
+# %%
+votes = [
+    clone(best).fit(features.iloc[train], log_prices[train]).predict(test_features)
+    for train, _ in chapter.track(list(folds.split(features)), "final fit")
+]
+prices = 100_000 * np.exp(np.mean(votes, axis=0))
 submission = chapter.folder / "submission.csv"
 datasets.write_submission(submission, houses.test_ids, prices)
 datasets.check_submission(submission, houses.test_ids)
 print(f"submission: {submission}")
+print(f"spread of the five models' votes on a house: {np.std(votes, axis=0).mean():.1%} of its price")
 
 # %% [markdown]
 # ## Measured beside reference
@@ -178,10 +259,15 @@ print(f"submission: {submission}")
 # %%
 if houses.is_real:
     source = "Zhang et al., d2l 0.17"
-    bands = {"train": (0.160, 0.171), "valid": (0.166, 0.176)}
+    bands = {
+        "train": (0.160, 0.171),
+        "valid": (0.166, 0.176),
+        "lasso": (0.122, 0.126),
+        "network": (0.11, 0.13),
+    }
 else:
     source = "the embedded set"
-    bands = {"train": (0.18, 0.21), "valid": (0.18, 0.22)}
+    bands = {"train": (0.18, 0.21), "valid": (0.18, 0.22), "lasso": (0.12, 0.16), "network": (0.12, 0.16)}
 for side, name in {"valid": "validation", "train": "training"}.items():
     chapter.check(
         f"linear: mean {name} log-RMSE",
@@ -201,6 +287,22 @@ if houses.is_real and settings.folds == len(PUBLISHED_FOLDS):
         source=source,
     )
 chapter.check(
+    "Lasso: mean validation log-RMSE",
+    lasso.valid.mean(),
+    band=bands["lasso"],
+    tolerance=1e-6,
+    reference=0.1233 if houses.is_real else None,
+    source="scikit-learn, on these folds",
+)
+chapter.check(
+    "network: mean validation log-RMSE",
+    scores.valid.mean(),
+    band=bands["network"],
+    tolerance=2e-3,
+    reference=lasso.valid.mean(),
+    source="Lasso, in this run",
+)
+chapter.check(
     "rows in another fold than scikit-learn's",
     strays,
     band=(0, 0),
@@ -217,4 +319,5 @@ chapter.finish()
 # - Shuffle the folds: `KFold(5, shuffle=True, random_state=1)`. How much of the spread was the order of rows?
 # - Let it leak: fit `preprocess` on all rows before the folds. With 1,460 rows the error hardly changes. When
 #   would it?
-# - Train on the logarithm of the price, with scikit-learn's `TransformedTargetRegressor`.
+# - Which of the three changes helped most? Take back the logarithm, the Huber loss or the hidden layer alone.
+# - Average ten seeds instead of five folds: does the mean of many beat the best of them?

@@ -5,11 +5,13 @@ answer at once.
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from kerasdl import __version__, backends
+from kerasdl import __version__, backends, names
 
 DESCRIPTION = "The deep-learning foundations course, on TensorFlow, JAX or PyTorch."
 EPILOG = """\
@@ -38,8 +40,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2 if isinstance(error, ValueError) else 1
 
 
+class _Parser(argparse.ArgumentParser):
+    """Answers a word it does not know with the nearest one it does."""
+
+    def error(self, message: str) -> NoReturn:
+        if unknown := re.search(r"invalid choice: '(.+?)' \(choose from (.+)\)", message):
+            choices = [word.strip(" '") for word in unknown[2].split(",")]
+            message = f"{unknown[1]!r} is not known; {names.nearest(unknown[1], choices)}"
+        super().error(message)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         "kerasdl",
         description=DESCRIPTION,
         epilog=EPILOG,

@@ -44,7 +44,8 @@ def run(
         ValueError: an unknown chapter, or a setting that no chosen chapter has.
         ModuleNotFoundError: a backend that is not installed.
     """
-    scripts = list(dict.fromkeys(map(syllabus.find, chapters))) or syllabus.scripts()
+    named = {script.path: script for script in map(syllabus.find, chapters)}
+    scripts = list(named.values()) or syllabus.scripts()
     _check_settings(settings, scripts)
     chosen = _backends(backend_names)
     outcomes: list[Outcome] = []

@@ -6,13 +6,14 @@ cache. Nothing here needs Keras.
 
 from kerasdl.datasets.download import fetch
 from kerasdl.datasets.house_prices import check_submission, house_prices, write_submission
-from kerasdl.datasets.images import images
+from kerasdl.datasets.images import digits, images
 from kerasdl.datasets.store import status, verify
 from kerasdl.datasets.text import book
 
 __all__ = [
     "book",
     "check_submission",
+    "digits",
     "fetch",
     "house_prices",
     "images",

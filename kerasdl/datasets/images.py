@@ -2,7 +2,7 @@
 
 import gzip
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -69,11 +69,29 @@ def images(download: bool = False) -> Images:
     found = store.find("fashion_mnist", download)
     if found.is_real:
         train_x, train_y, test_x, test_y = found.paths.values()
-        train, test, names = _pair(train_x, train_y), _pair(test_x, test_y), CLOTHES
-    else:
-        train, test = _digits()
-        names = tuple("0123456789")
-    return Images(*train, *test, names, found.source, found.note, found.is_real)
+        train, test = _pair(train_x, train_y), _pair(test_x, test_y)
+        return Images(*train, *test, CLOTHES, found.source, found.note, is_real=True)
+    return replace(digits(), note=found.note)
+
+
+def digits() -> Images:
+    """Load scikit-learn's handwritten digits, whatever other pictures are here: 1,437 and 360 of 8 × 8.
+
+    Example:
+        >>> digits().x_test.shape
+        (360, 8, 8, 1)
+    """
+    from sklearn.datasets import load_digits  # here, because scikit-learn takes a second to load
+    from sklearn.model_selection import train_test_split
+
+    found = load_digits()
+    pictures = (found.images[..., None] / 16).astype(np.float32)
+    x_train, x_test, y_train, y_test = train_test_split(
+        pictures, found.target.astype(np.int64), test_size=360, stratify=found.target, random_state=0
+    )
+    names = tuple("0123456789")
+    note = "digits: 1,797 handwritten digits, 8 × 8, from scikit-learn"
+    return Images(x_train, y_train, x_test, y_test, names, "embedded", note, is_real=False)
 
 
 def read_idx(path: str | Path, dimensions: int) -> np.ndarray:
@@ -116,15 +134,3 @@ def _pair(pictures_path: Path, labels_path: Path) -> tuple[np.ndarray, np.ndarra
     if labels.size and labels.max() >= len(CLOTHES):
         raise ValueError(f"{labels_path} holds label {labels.max()}: labels run from 0 to {len(CLOTHES) - 1}")
     return np.divide(pictures[..., None], 255, dtype=np.float32), labels.astype(np.int64)
-
-
-def _digits() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    from sklearn.datasets import load_digits  # here, because scikit-learn takes a second to load
-    from sklearn.model_selection import train_test_split
-
-    digits = load_digits()
-    pictures = (digits.images[..., None] / 16).astype(np.float32)
-    x_train, x_test, y_train, y_test = train_test_split(
-        pictures, digits.target.astype(np.int64), test_size=360, stratify=digits.target, random_state=0
-    )
-    return (x_train, y_train), (x_test, y_test)

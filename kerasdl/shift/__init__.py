@@ -1,0 +1,62 @@
+"""What if the data moves? Detect it, weigh or correct for it, watch for it; any model, no backend.
+
+Covariate shift (the inputs move), label shift (the classes' shares move), concept shift (the labels' meaning
+moves). Everything here is NumPy or pandas in and out.
+
+    detect      KSTest · MMDTest · C2STest · LSDDTest · BBSDTest, and ShiftTest, which combines them
+    covariate   DiscriminativeRatio · KLIEP · ULSIF · RULSIF · KernelMeanMatching
+    label       BBSE · RLLS · LabelShiftEM
+    concept     ADWIN · DDM · PageHinkley · HDDM
+    weights     flatten_weights · ImportanceWeightedKFold · importance_weighted_risk · effective_sample_size
+    simulate    covariate_shift · label_shift · concept_shift
+"""
+
+from kerasdl.shift import simulate
+from kerasdl.shift.base import DensityRatio
+from kerasdl.shift.combined import ShiftTest
+from kerasdl.shift.concept import ADWIN, DDM, HDDM, PageHinkley
+from kerasdl.shift.covariate import DiscriminativeRatio
+from kerasdl.shift.detect import BBSDTest, C2STest, KSTest, LSDDTest, MMDTest, ShiftResult
+from kerasdl.shift.direct import KLIEP, RULSIF, ULSIF
+from kerasdl.shift.label import BBSE, RLLS, LabelShiftEM
+from kerasdl.shift.mean_matching import KernelMeanMatching
+from kerasdl.shift.weights import (
+    ImportanceWeightedKFold,
+    OverlapWarning,
+    Risk,
+    diagnose,
+    effective_sample_size,
+    flatten_weights,
+    importance_weighted_risk,
+)
+
+__all__ = [
+    "ADWIN",
+    "BBSE",
+    "DDM",
+    "HDDM",
+    "KLIEP",
+    "RLLS",
+    "RULSIF",
+    "ULSIF",
+    "BBSDTest",
+    "C2STest",
+    "DensityRatio",
+    "DiscriminativeRatio",
+    "ImportanceWeightedKFold",
+    "KSTest",
+    "KernelMeanMatching",
+    "LSDDTest",
+    "LabelShiftEM",
+    "MMDTest",
+    "OverlapWarning",
+    "PageHinkley",
+    "Risk",
+    "ShiftResult",
+    "ShiftTest",
+    "diagnose",
+    "effective_sample_size",
+    "flatten_weights",
+    "importance_weighted_risk",
+    "simulate",
+]

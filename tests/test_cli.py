@@ -1,0 +1,213 @@
+"""The command line over small chapters of our own, each in a real process of its backend."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from kerasdl import backends, cli, files, report, results, syllabus
+
+OPENING = """\
+# %% [markdown]
+# # Chapter {name}
+#
+# It does what its name says.
+
+# %%
+import os
+import time
+
+from kerasdl import course
+
+chapter = course.Chapter({name!r}, settings={{"value": 0.5, "epochs": 3}}, fast={{"epochs": 1}})
+"""
+BODIES = {
+    "good": "print('speaking from inside')\nchapter.check('v', chapter.settings.value, band=(0, 1), "
+    "tolerance=0, source='us')\nchapter.finish()\n",
+    "broken": "raise OSError('the disk is full')\n",
+    "crash": "os.write(1, b'last words')\nos.kill(os.getpid(), 9)\n",
+    "endless": "print('waiting', flush=True)\ntime.sleep(600)\n",
+}
+
+
+@pytest.fixture
+def tutorials(tmp_path, monkeypatch):
+    """A course of our own: tutorials("good", "broken") writes 01_good.py and 02_broken.py."""
+
+    def write(*names):
+        folder = tmp_path / "tutorials"
+        for number, name in enumerate(names, start=1):
+            files.write(folder / f"{number:02}_{name}.py", OPENING.format(name=name) + BODIES[name])
+        monkeypatch.setattr(syllabus.files, "folder", {"tutorials": folder}.__getitem__)
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    """Run the command line; return its exit code and all it said."""
+
+    def command(*words):
+        code = cli.main([*words, *(["--out", str(tmp_path / "out")] if words[0] == "run" else [])])
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    return command
+
+
+@pytest.fixture
+def backend():
+    return backends.choose().name
+
+
+def test_list_shows_chapters_and_their_settings(tutorials, run):
+    tutorials("good", "broken")
+    assert run("list") == (0, "".join(f"0{n}  {name:<26} It does what its name says.\n" for n, name in
+                                      ((1, "good"), (2, "broken"))))  # fmt: skip
+    assert "epochs=3   (fast: 1)" in run("list", "good")[1]
+
+
+def test_one_chapter_shows_what_it_printed(tutorials, run, tmp_path, backend):
+    tutorials("good")
+    code, said = run("run", "good", "--set", "value=0.25")
+    assert code == 0
+    assert "speaking from inside" in said
+    assert "0.25" in said
+    result = results.load(tmp_path / "out" / backend / "good" / "results.json")
+    assert result.settings == {"value": 0.25, "epochs": 3}
+    assert "speaking" in (tmp_path / "out" / backend / "good" / "output.txt").read_text()
+
+
+@pytest.mark.parametrize("culprit", ["broken", "crash"])
+def test_a_chapter_that_fails_does_not_stop_the_others(tutorials, run, tmp_path, backend, culprit):
+    tutorials(culprit, "good")
+    code, said = run("run", "--fast")
+    assert code == 1
+    assert f"failed: {culprit} on {backend}" in said
+    assert {"broken": "the disk is full", "crash": "ended with code -9"}[culprit] in said
+    good = results.load(tmp_path / "out" / backend / "good" / "results.json")
+    assert (good.fast, good.settings["epochs"]) == (True, 1)
+    log = (tmp_path / "out" / backend / culprit / "output.txt").read_text()
+    assert {"broken": "OSError", "crash": "last words"}[culprit] in log
+    assert not (tmp_path / "out" / backend / culprit / "results.json").exists()
+
+
+def test_a_result_outside_its_band_fails_a_full_run_only(tutorials, run):
+    tutorials("good")
+    assert run("run", "--set", "value=7")[0] == 1
+    assert run("run", "--set", "value=7", "--fast")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["goood"], "chapter 'goood' is not known; did you mean 'good'?"),
+        (["--set", "epoch=3"], "setting='epoch' is not known; did you mean 'epochs'?"),
+        (["--set", "epochs=x"], "epochs='x' is not of the same kind"),
+    ],
+)
+def test_unknown_names_are_answered_before_anything_runs(tutorials, run, tmp_path, words, answer):
+    tutorials("good")
+    code, said = run("run", *words)
+    assert code == 2
+    assert answer in said
+    assert len(said.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_setting_goes_to_the_chapters_that_have_it(tutorials, run, tmp_path, backend):
+    folder = tutorials("good", "broken")
+    other = folder / "02_broken.py"
+    other.write_text(other.read_text().replace('"value": 0.5, ', ""))
+    _, said = run("run", "--set", "value=0.125")
+    assert "the disk is full" in said  # it started, without the setting that it does not have
+    assert results.load(tmp_path / "out" / backend / "good" / "results.json").settings["value"] == 0.125
+
+
+def test_a_backend_that_is_not_installed_gives_its_command(tutorials, run):
+    tutorials("good")
+    missing = [name for name in backends.NAMES if name not in backends.installed()]
+    if not missing:
+        pytest.skip("every backend is installed here")
+    code, said = run("run", "--backend", missing[0])
+    assert code == 1
+    assert f"kerasdl[{missing[0]}]" in said
+
+
+@pytest.mark.parametrize("word", ["runn", "lst", "compar"])
+def test_an_unknown_command_gives_the_nearest(word, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main([word])
+    assert exit_.value.code == 2
+    assert "did you mean" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is a signal on POSIX only")
+def test_an_interrupt_leaves_no_half_written_file(tutorials, tmp_path, backend):
+    folder = tutorials("good", "endless")
+    code = (
+        "import sys; from pathlib import Path; from kerasdl import cli, syllabus\n"
+        f"syllabus.files.folder = lambda name: Path({str(folder)!r})\n"
+        f"sys.exit(cli.main(['run', '--out', {str(tmp_path / 'out')!r}]))"
+    )
+    started = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    waiting = tmp_path / "out" / backend / "endless" / "output.txt.partial"
+    deadline = time.monotonic() + 120
+    while not (waiting.exists() and "waiting" in waiting.read_text()):
+        assert time.monotonic() < deadline, "the endless chapter never started"
+        time.sleep(0.1)
+    started.send_signal(signal.SIGINT)
+    said, _ = started.communicate(timeout=60)
+    assert started.returncode == 130
+    assert "interrupted: 1 of 2" in said
+    left = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*") if p.is_file())
+    assert left == [f"{backend}/good/output.txt", f"{backend}/good/results.json"]
+
+
+def test_compare_reads_what_run_wrote(tutorials, run, tmp_path, capsys, backend):
+    tutorials("good")
+    run("run")
+    out = tmp_path / "out"
+    record = json.loads((out / backend / "good" / "results.json").read_text())
+    other = next(name for name in backends.NAMES if name != backend)
+    files.write(out / other / "good" / "results.json", json.dumps({**record, "backend": other}))
+    assert run("compare", str(out))[0] == 0
+    record["checks"][0]["measured"] = 0.75
+    files.write(out / other / "good" / "results.json", json.dumps({**record, "backend": other}))
+    assert run("compare", str(out))[0] == 1
+
+
+def test_compare_without_results_says_how_to_make_some(run, tmp_path):
+    code, said = run("compare", str(tmp_path / "nothing"))
+    assert code == 1
+    assert "kerasdl run" in said
+
+
+def test_doctor_names_what_works_and_what_mends_the_rest(run, backend):
+    code, said = run("doctor")
+    assert code == 0
+    assert backend in said
+    for name in backends.NAMES:
+        if name not in backends.installed():
+            assert f"kerasdl[{name}]" in said
+    assert "kerasdl data fetch house_prices" in said
+
+
+def test_data_lists_and_verifies(run, monkeypatch, tmp_path):
+    code, said = run("data", "list")
+    assert code == 0
+    assert all(name in said for name in ("house_prices", "time_machine", "fashion_mnist"))
+    assert run("data", "verify")[0] == 0
+    monkeypatch.setenv("KERASDL_DATA", str(tmp_path))
+    (tmp_path / "timemachine.txt").write_text("not the book")
+    assert run("data", "verify", "time_machine")[0] == 1
+    assert "did you mean 'house_prices'" in run("data", "list", "house_price")[1]
+
+
+def test_a_report_is_as_wide_as_a_page_where_there_is_no_terminal():
+    assert report.console().width == 110

@@ -1,0 +1,56 @@
+import pytest
+
+from kerasdl import syllabus
+
+OPENING = "# %% [markdown]\n# # A title\n#\n# What it does. And more.\n\n# %%\n"
+SCRIPT = (
+    OPENING
+    + "chapter = course.Chapter('tiny', settings={'epochs': 3, 'sizes': (1, 2)}, fast={'epochs': 1})\n"
+)
+
+
+@pytest.fixture
+def script(tmp_path):
+    def write(text, name="01_tiny.py"):
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_a_script_tells_what_it_is_without_running(script):
+    found = syllabus.read(script(SCRIPT + "raise SystemExit('never run')\n"))
+    assert (found.number, found.name, found.title) == ("01", "tiny", "A title")
+    assert found.summary == "What it does."
+    assert (found.settings, found.fast) == ({"epochs": 3, "sizes": (1, 2)}, {"epochs": 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (SCRIPT.replace("# # A title", "# A title"), "open with a markdown cell"),
+        (SCRIPT.replace("'tiny'", "'other'"), "names must agree"),
+        (OPENING, "once, not 0 times"),
+        (SCRIPT + SCRIPT, "once, not 2 times"),
+        (SCRIPT.replace("'epochs': 3", "'epochs': 3 * n"), "plain numbers"),
+    ],
+)
+def test_a_script_that_breaks_the_form_is_refused(script, text, words):
+    with pytest.raises(ValueError, match=words):
+        syllabus.read(script(text))
+
+
+@pytest.mark.parametrize("name", ["polynomial_fit", "04_polynomial_fit", "04", "4"])
+def test_a_chapter_is_found_by_name_and_number(name):
+    assert syllabus.find(name).path.name == "04_polynomial_fit.py"
+
+
+def test_an_unknown_chapter_gives_the_nearest():
+    with pytest.raises(ValueError, match="did you mean 'polynomial_fit'"):
+        syllabus.find("polynomal_fit")
+
+
+def test_the_course_is_in_order():
+    numbers = [script.number for script in syllabus.scripts()]
+    assert numbers == sorted(set(numbers))

@@ -1,0 +1,420 @@
+# %% [markdown]
+# # Backpropagation: how a network learns
+#
+# From one neuron to a network that reads handwritten digits, with every derivative written out by hand; then
+# the same network in Keras, step for step.
+
+# %%
+import kerasdl
+from kerasdl import course
+
+chapter = course.Chapter(
+    "backprop",
+    settings={
+        "hidden": (64, 32),  # units of each hidden layer
+        "epochs": 40,
+        "report_every": 4,  # epochs between two looks at the Keras network's accuracy
+        "batch_size": 32,
+        "learning_rate": 0.2,
+        "steps": 100,  # compared one by one with Keras
+        "seed": 0,
+    },
+    fast={"epochs": 4},
+)
+settings = chapter.settings
+
+# %%
+import keras
+import numpy as np
+import pandas as pd
+from sklearn.neighbors import KNeighborsClassifier
+
+from kerasdl import datasets, models, plots, scratch, training
+
+# %% [markdown]
+# ## The question
+#
+# A network is a function with thousands of numbers in it. How do we find numbers that make it read a digit?
+# Move each one a little and see whether the answers improve: that costs two runs of the network for every
+# number. **Back-propagation** finds the direction for all of them in one run forward and one run backward.
+# Everything this chapter does by hand is in `kerasdl.scratch`, plain NumPy to be read beside it.
+#
+# ## A neuron
+#
+# A neuron weighs its inputs, adds a bias and passes the sum through an activation,
+#
+# $$y = \phi(w_1 x_1 + w_2 x_2 + b).$$
+#
+# With a step for $\phi$ (1 above 0, else 0) it is Rosenblatt's **perceptron** of 1958, and it learns: after
+# each example add $(t - y)\,x$ to the weights and $t - y$ to the bias, where $t$ is the answer wanted. If
+# some line parts the two classes, the rule finds one after finitely many mistakes.
+
+# %%
+CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
+AND, XOR = np.array([0, 0, 0, 1]), np.array([0, 1, 1, 0])
+
+
+def perceptron(labels, passes=100):
+    """The weights, the bias and the wrong answers of the best perceptron that the rule came across."""
+    w, b, found = np.ones(2), 0.0, []
+    for _ in range(passes):
+        for x, t in zip(CORNERS, labels, strict=True):
+            error = t - float(x @ w + b > 0)
+            w, b = w + error * x, b + error
+            found.append((np.sum((CORNERS @ w + b > 0) != labels), w, b))
+    wrong, w, b = min(found, key=lambda entry: entry[0])
+    return w, b, wrong
+
+
+*line_and, wrong_and = perceptron(AND)
+*line_xor, wrong_xor = perceptron(XOR)
+print(f"AND: {wrong_and} of 4 corners wrong; XOR: {wrong_xor} of 4 wrong, the best of 100 passes")
+
+# %% [markdown]
+# *Exclusive or* is beyond it, and no patience helps: the rule goes round in a circle. The answer asks for
+# $b \le 0$, $w_1 + b > 0$, $w_2 + b > 0$ and $w_1 + w_2 + b \le 0$. Add the middle two:
+# $w_1 + w_2 + 2b > 0$, so $w_1 + w_2 + b > -b \ge 0$, against the last. One line cannot do it (Minsky and
+# Papert, 1969); two can. A hidden layer with one neuron for OR and one for *not both*, and an output neuron
+# for AND, solve it with weights anybody can write down. What was missing is a rule that *finds* the weights
+# of a hidden layer.
+
+# %%
+OR_AND_NOT_BOTH = np.array([[1.0, -1.0], [1.0, -1.0]]), np.array([-0.5, 1.5])
+
+
+def two_layers(x):
+    hidden = x @ OR_AND_NOT_BOTH[0] + OR_AND_NOT_BOTH[1] > 0
+    return hidden.sum(axis=1) - 1.5
+
+
+with plots.canvas(columns=3, width=3.6, sharey=True) as (figure, axes):
+    for ax, labels, (w, b), title in (
+        (axes[0, 0], AND, line_and, "AND: one neuron"),
+        (axes[0, 1], XOR, line_xor, "XOR: one neuron"),
+    ):
+        plots.regions(lambda x, w=w, b=b: x @ w + b, CORNERS, labels, ax, title)
+    plots.regions(two_layers, CORNERS, XOR, axes[0, 2], "XOR: two layers")
+chapter.figure("perceptron", figure)
+
+# %% [markdown]
+# ## Layers and activations
+#
+# A layer is many neurons side by side, $y = \phi(xW + b)$, with one column of $W$ for each. Without $\phi$,
+# layers add nothing: $(xW_1)W_2 = x(W_1W_2)$ is one layer again. And the step is no use for learning, since
+# its derivative is 0 wherever it has one: nothing says which way to go. So activations are chosen by their
+# derivatives.
+#
+# - **Sigmoid** $1/(1 + e^{-x})$ and **tanh** saturate: far from 0 their derivative vanishes, and the
+#   sigmoid's is never above ¼.
+# - **ReLU** $\max(x, 0)$ hands the gradient on whole, or not at all. **Leaky ReLU** and **ELU** keep a little
+#   of it below 0.
+# - **Maxout** takes the largest of several affine pieces and learns them: the network shapes its own
+#   activation. As a Keras layer it is `kerasdl.layers.Maxout`.
+
+# %%
+grid = np.linspace(-4, 4, 400)  # an even number, so that none falls on the kink at 0
+ACTIVATIONS = {
+    "sigmoid": scratch.Sigmoid(),
+    "tanh": scratch.Tanh(),
+    "ReLU": scratch.ReLU(),
+    "leaky ReLU, slope 0.1": scratch.LeakyReLU(0.1),
+    "ELU": scratch.ELU(),
+    "maxout of three pieces": scratch.Maxout(kernel=[[[-0.5, 0.1, 1.0]]], bias=[[-1.0, 0.0, -1.3]]),
+}
+slope_errors = []
+with plots.canvas(columns=3, rows=2, width=3.6, height=2.6, sharex=True, sharey=True) as (figure, axes):
+    for ax, (name, activation) in zip(axes.flat, ACTIVATIONS.items(), strict=True):
+        value = activation.forward(grid[:, None])
+        slope = activation.backward(np.ones_like(value))
+        above, below = (activation.forward(grid[:, None] + h) for h in (1e-6, -1e-6))
+        slope_errors.append(np.abs(slope - (above - below) / 2e-6).max())
+        ax.plot(grid, value, label="activation")
+        ax.plot(grid, slope, linestyle="--", label="derivative")
+        ax.set(title=name, ylim=(-1.6, 3.2))
+    axes[0, 0].legend(frameon=False, loc="upper left")
+chapter.figure("activations", figure)
+
+# %% [markdown]
+# ## Losses
+#
+# The loss says how wrong an answer is; its gradient is what learning begins with. Take one sigmoid output
+# $p = \sigma(z)$ whose right answer is 1. The squared error $(p - 1)^2$ has the gradient
+# $2(p - 1)\,p(1 - p)$ in $z$. The **cross-entropy** $-\log p$ has the gradient $p - 1$. Both vanish when the
+# answer is right; but where it is confidently wrong the squared error teaches nothing either, because the
+# sigmoid is flat there. The logarithm undoes the sigmoid. For several classes, softmax and cross-entropy
+# together have just as plain a gradient: the probabilities given less the ones wanted.
+
+# %%
+z = np.array([-6.0, -2.0, 0.0, 2.0, 6.0])
+p = scratch.sigmoid(z)
+losses = pd.DataFrame(
+    {
+        "probability": p,
+        "squared error": (p - 1) ** 2,
+        "its gradient": 2 * (p - 1) * p * (1 - p),
+        "cross-entropy": -np.log(p),
+        "its gradient ": p - 1,
+    },
+    index=pd.Index(z, name="z"),
+)
+print(losses.round(4).to_string())
+
+# %% [markdown]
+# ## The graph and the chain rule
+#
+# Any computation is a graph of small steps. If each step knows its own derivative, the **chain rule** gives
+# all the others:
+#
+# $$\frac{\partial L}{\partial x} = \sum_{\text{steps } y \text{ that use } x}
+# \frac{\partial L}{\partial y}\,\frac{\partial y}{\partial x}.$$
+#
+# So walk the graph backward, from $L$, where the gradient is 1. A sum hands the gradient on as it is; a
+# product hands it to each factor times the *other* one; the sigmoid multiplies it by $y(1 - y)$. Here is one
+# neuron and its loss, $L = (\sigma(w_1 x_1 + w_2 x_2 + b) - t)^2$, node by node.
+
+# %%
+values = dict(x1=1.0, w1=0.6, x2=-2.0, w2=0.4, b=0.5)
+target = 1.0
+first, second = scratch.Multiply(), scratch.Multiply()
+inner, outer = scratch.Add(), scratch.Add()
+squash, loss = scratch.Sigmoid(), scratch.MeanSquaredError()
+
+
+def neuron(x1, w1, x2, w2, b):
+    weighted = inner.forward(first.forward(x1, w1), second.forward(x2, w2))
+    return loss.forward(squash.forward(outer.forward(weighted, b)), target)
+
+
+neuron(**values)
+to_weighted, to_b = outer.backward(squash.backward(loss.backward()))
+to_first, to_second = inner.backward(to_weighted)
+gradients = [*first.backward(to_first), *second.backward(to_second), to_b]
+numerical = scratch.numerical_gradient(lambda v: neuron(*v), list(values.values()))
+graph = pd.DataFrame(
+    {"value": list(values.values()), "backward": np.array(gradients, float), "numerical": numerical},
+    index=list(values),
+)
+print(graph.round(6).to_string())
+
+# %% [markdown]
+# ## From scratch
+#
+# Now a network for digits. The step that holds the weights is affine, $y = xW + b$, for a whole batch at
+# once. Given $\delta = \partial L / \partial y$, the same rules say
+#
+# $$\frac{\partial L}{\partial W} = x^\top \delta, \qquad \frac{\partial L}{\partial b} = \sum_{\text{rows}}
+# \delta, \qquad \frac{\partial L}{\partial x} = \delta\, W^\top.$$
+#
+# The first two change this layer; the third is the $\delta$ of the layer below. `scratch.Affine` is these
+# three lines, and a `scratch.Network` runs its layers forward, then backward in the opposite order.
+
+# %%
+digits = chapter.uses(datasets.digits())
+x, x_test = (part.reshape(len(part), -1) for part in (digits.x_train, digits.x_test))
+y, y_test = digits.y_train, digits.y_test
+
+kerasdl.set_seed(settings.seed)
+model = models.mlp(x.shape[1], settings.hidden)
+start = model.get_weights()
+batches = training.Batches(x, y, settings.batch_size)
+
+
+def by_hand(weights):
+    """The network in NumPy, from the weights [W, b, W, b, …]."""
+    layers = []
+    for kernel, bias in zip(weights[::2], weights[1::2], strict=True):
+        layers += [scratch.Affine(kernel, bias), scratch.ReLU()]
+    return scratch.Network(layers[:-1])  # no activation after the last: its outputs are the logits
+
+
+def descend(network, batch):
+    """One step of gradient descent; returns the loss before it."""
+    loss = network.loss(*batch)
+    network.backward(network.objective.backward())
+    for name, weights in network.parameters.items():
+        weights -= settings.learning_rate * network.gradients[name]
+    return loss
+
+
+network = by_hand(start)
+first_losses, rows = [], []
+for epoch in chapter.track(range(settings.epochs), "by hand"):
+    batches.epoch = epoch
+    losses = [descend(network, batch) for batch in batches]
+    first_losses += losses
+    rows.append([np.mean(losses), network.accuracy(x_test, y_test)])
+history = pd.DataFrame(rows, columns=["loss", "accuracy"]).rename_axis("epoch")
+history.index += 1
+chapter.history("by_hand", history)
+print(history.iloc[[0, -1]].round(4).to_string())
+
+# %% [markdown]
+# ### Is the gradient right?
+#
+# A wrong derivative rarely stops a network from learning; it only learns worse. So hold each gradient beside
+# a **central difference**, $(L(w + h) - L(w - h)) / 2h$, and count the error as
+# $\|a - b\| / (\|a\| + \|b\|)$. In double precision a correct gradient comes out below $10^{-7}$. Below, a
+# smaller network of this kind is checked array by array, and then once more with a fault planted: a ReLU that
+# hands on the gradient even where it was shut.
+
+
+# %%
+class Careless(scratch.ReLU):
+    def backward(self, gradient):
+        return gradient
+
+
+def small(activation):
+    return scratch.Network(
+        [scratch.Affine.random(64, 8, seed=1), activation, scratch.Affine.random(8, 10, seed=2)]
+    )
+
+
+careful = scratch.gradient_check(small(scratch.ReLU()), x[:5], y[:5])
+careless = scratch.gradient_check(small(Careless()), x[:5], y[:5])
+for report in (careful, careless):
+    print(pd.Series({entry.name: f"{entry.error:.1e}" for entry in report.errors}).to_string())
+    print("passed\n" if report.passed else f"FAILED, worst in {report.worst.name}\n")
+
+# %% [markdown]
+# ## Concisely
+#
+# `models.mlp` builds the network whose initial weights we took; Keras differentiates it. Before training it
+# as usual, we feed it the same batches one at a time and write down each loss: if our derivatives are those
+# of the backend, the two descents stay together, up to single precision.
+
+# %%
+cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+model.compile(keras.optimizers.SGD(settings.learning_rate), cross_entropy, metrics=["accuracy"])
+keras_losses = []
+for step in range(min(settings.steps, len(first_losses))):
+    batches.epoch, place = divmod(step, len(batches))
+    model.reset_metrics()  # otherwise Keras returns the mean over all steps so far
+    keras_losses.append(model.train_on_batch(*batches[place])[0])
+apart = np.abs(np.subtract(keras_losses, first_losses[: len(keras_losses)]))
+print(f"largest difference of the losses in {len(apart)} steps: {apart.max():.1e}")
+
+model.set_weights(start)
+kerasdl.set_seed(settings.seed)  # the same batches again
+concise = training.fit(
+    model,
+    x,
+    y,
+    epochs=settings.epochs,
+    batch_size=settings.batch_size,
+    report_every=settings.report_every,
+    validation_data=(x_test, y_test),
+)
+
+# %% [markdown]
+# ## What happened
+#
+# The two descents draw one curve. Their difference is the rounding of single precision: it does not grow
+# step by step as a wrong derivative would make it. And both learn to read: after some ten epochs the test
+# accuracy no longer moves by more than a few digits, while the training loss goes on falling.
+
+# %%
+numbers = np.arange(1, len(apart) + 1)
+with plots.canvas(columns=2) as (figure, axes):
+    left, right = axes[0]
+    left.plot(numbers, first_losses[: len(apart)], label="by hand")
+    left.plot(numbers, keras_losses, linestyle="--", label="Keras")
+    left.set(xlabel="step", ylabel="loss on the step's batch")
+    left.legend(frameon=False)
+    right.plot(numbers, np.maximum(apart, 1e-12), color=plots.PALETTE[2])
+    right.set(xlabel="step", ylabel="difference of the two", yscale="log", ylim=(1e-10, 1e-4))
+chapter.figure("two_descents", figure)
+
+chapter.figure(
+    "learning_curves",
+    plots.lines(
+        {
+            "by hand": (history.index, history["accuracy"]),
+            "Keras": (concise.index, concise["val_accuracy"]),
+        },
+        xlabel="epoch",
+        ylabel="test accuracy",
+    ),
+)
+
+# %% [markdown]
+# These are the eight test digits whose right answer the network finds least probable. Where it errs, a reader
+# would often hesitate too.
+
+# %%
+logits = network.forward(x_test)
+right_answer = logits[np.arange(len(y_test)), y_test]
+doubtful = np.argsort(right_answer - logits.max(axis=1), kind="stable")[:8]
+chapter.figure(
+    "doubtful",
+    plots.pictures(
+        digits.x_test[doubtful, ..., 0],
+        [
+            f"{truth}, read as {seen}"
+            for truth, seen in zip(y_test[doubtful], logits[doubtful].argmax(1), strict=True)
+        ],
+    ),
+)
+
+# %% [markdown]
+# ## Measured beside reference
+
+# %%
+steps = "central differences"
+chapter.check(
+    "AND: wrong answers", wrong_and, band=(0, 0), tolerance=0, reference=0, source="Rosenblatt, 1958"
+)
+chapter.check(
+    "XOR: wrong answers", wrong_xor, band=(1, 4), tolerance=0, reference=1, source="Minsky & Papert, 1969"
+)
+chapter.check(
+    "activations: slope error", max(slope_errors), band=(0, 1e-8), tolerance=1e-9, reference=0, source=steps
+)
+chapter.check(
+    "neuron: gradient error",
+    np.abs(graph["backward"] - graph["numerical"]).max(),
+    band=(0, 1e-9),
+    tolerance=1e-10,
+    reference=0,
+    source=steps,
+)
+chapter.check(
+    "network: gradient error",
+    careful.worst.error,
+    band=(0, 1e-7),
+    tolerance=1e-8,
+    reference=0,
+    source=steps,
+)
+chapter.check(
+    "planted fault: gradient error", careless.worst.error, band=(1e-3, 1), tolerance=1e-6, source="not hidden"
+)
+chapter.check(
+    f"first {len(apart)} losses: difference",
+    apart.max(),
+    band=(0, 1e-5),
+    tolerance=1e-5,
+    reference=0,
+    source="the same steps",
+)
+nearest = KNeighborsClassifier(1).fit(x, y).score(x_test, y_test)
+for name, accuracy in (("by hand", history["accuracy"]), ("in Keras", concise["val_accuracy"])):
+    chapter.check(
+        f"digits {name}: accuracy",
+        accuracy.iloc[-1],
+        band=(0.96, 1),
+        tolerance=0.01,
+        reference=nearest,
+        source="nearest neighbour",
+    )
+chapter.finish()
+
+# %% [markdown]
+# ## What to try
+#
+# - `--set hidden=()`: no hidden layer, so ten neurons side by side. How far do they get?
+# - `--set learning_rate=2.0`: why do all activations soon die? Put `scratch.LeakyReLU()` in their place.
+# - Replace `scratch.ReLU()` by `scratch.Sigmoid()` in `by_hand`. How many more epochs does it need, and what
+#   in the figure of the activations says so?
+# - Put a `kerasdl.layers.Maxout(32)` where the first hidden layer was. How many weights has it now?
+# - Plant a fault of your own in a copy of `scratch.Affine`. Does the network still learn? Is it found?
