@@ -9,7 +9,6 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import matplotlib as mpl
-import matplotlib.ticker
 import numpy as np
 import pandas as pd
 import seaborn as sns

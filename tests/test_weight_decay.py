@@ -33,18 +33,26 @@ def by_hand(x, y, w, b, shrink):
     return np.array(path)
 
 
+class Path(keras.callbacks.Callback):
+    """Weights and bias after every step. It asks its own ``model``, which JAX's trainer brings up to date."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps.append(np.append(*self.model.get_weights()))
+
+
 def by_keras(x, y, loss, optimizer, l2=0.0):
     kerasdl.set_seed(1)
     model = models.linear(6, l2=l2)
     start = [w.astype(float) for w in model.get_weights()]
     model.compile(optimizer, loss)
-    path = []
-    keep = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: path.append(np.append(*model.get_weights()))
-    )
+    path = Path()
     kerasdl.set_seed(1)
-    training.fit(model, x, y, epochs=EPOCHS, batch_size=BATCH, callbacks=[keep])
-    return np.array(path), start
+    training.fit(model, x, y, epochs=EPOCHS, batch_size=BATCH, callbacks=[path])
+    return np.array(path.steps), start
 
 
 def sgd(rate=RATE, **arguments):

@@ -23,6 +23,8 @@ chapter = course.Chapter(
     fast={"epochs": 1, "trained_width": 32, "batch_size": 256},
 )
 settings = chapter.settings
+if settings.depth < 2:
+    raise ValueError(f"depth={settings.depth}: take at least 2, for a factor from one layer to the next")
 
 # %%
 import itertools
@@ -165,7 +167,7 @@ with plots.canvas(columns=2, rows=2, sharex=True) as (figure, axes):
                 ax=ax,
                 title=activation,
             )
-    for ax in axes.flat[1:]:
+    for ax in (*axes[:, 0], axes[1, 1]):
         ax.get_legend().remove()  # one serves all four
 chapter.figure("scales", figure)
 table = pd.concat(scales, names=["activation function", "start"])
