@@ -26,7 +26,7 @@ chapter = course.Chapter(
         "window": 300,  # rows after the alarm to learn the new meaning from
         "seed": 0,
     },
-    fast={"ratio": "linear", "test_rows": 150, "epochs": 12, "draws": 10, "streams": 4},
+    fast={"ratio": "linear", "test_rows": 150, "epochs": 8, "draws": 10, "streams": 4},
 )
 settings = chapter.settings
 
@@ -229,7 +229,8 @@ chapter.history("covariate_shift", covariate)
 # - **effective fraction**: with these weights a thousand rows are worth only this share of a thousand.
 # - **max weight, tail share**: how much hangs on the single heaviest row, and on the heaviest 1 %.
 # - **imbalance before and after**: the farthest that a pixel's mean lies from the target's, in standard
-#   deviations. Weights that do their work bring it down.
+#   deviations. Weights that do their work bring it down. The learned weights balance this very sample even
+#   better than the true ones, which are right only on average.
 
 # %%
 position = z @ axis
@@ -246,6 +247,7 @@ with plots.canvas(columns=2) as (figure, axes):
             values, bins, weights=w, density=True, histtype="step", linestyle=dash, linewidth=1.8, label=label
         )
     left.set(xlabel="place along the first principal axis", ylabel="density")
+    left.set_ylim(0, 1.35 * left.get_ylim()[1])  # room for the legend
     left.legend(frameon=False)
     places = np.arange(len(covariate))
     for side, marker in (("source", "o"), ("target", "s")):
@@ -272,7 +274,7 @@ chapter.figure("covariate_shift", figure)
 ink = shift.simulate.covariate_shift(
     x, direction=np.ones(x.shape[1]), strength=3.0, random_state=settings.seed
 )
-gate = LogisticRegression(max_iter=1000)
+gate = LogisticRegression(solver="newton-cholesky")
 rows = {}
 for name, split in {"other shapes": made, "more ink": ink}.items():
     chosen = shift.flatten_weights(
@@ -470,6 +472,10 @@ print(judged.round(2).to_string())
 chapter.history("monitors", judged)
 
 # %% [markdown]
+# `DDM` remembers the luckiest stretch it ever saw and compares with that for ever after, so it cries wolf on
+# long streams; the others hardly do. Each can be traded: `threshold`, `delta` and `drift_confidence` move a
+# monitor between early and sure.
+#
 # ### After the alarm
 #
 # The alarm says *when*, and so which rows still teach the truth. Three models face pictures that no one has
@@ -515,16 +521,16 @@ chapter.figure("concept_shift", figure)
 # %% [markdown]
 # ## Measured beside reference
 #
-# The bands hold five seeds of the digits, and some more. On Fashion-MNIST the same steps run, but the numbers
-# are others: there the bands only ask that each be a share, a count or a delay.
+# The bands hold three seeds of the digits, and some more. On Fashion-MNIST the same steps run, but the
+# numbers are others and have no reference yet: there they are shown without being held to anything.
 
 # %%
-SPLITS = "this split of the digits" if not pictures.is_real else "Fashion-MNIST, not yet measured"
+SEEDS = "no reference yet" if pictures.is_real else "three seeds"
 
 
-def check(name, measured, band, tolerance, reference=None, source=SPLITS):
-    wide = {"band": (-1, 10_000)} if pictures.is_real else {"band": band}
-    chapter.check(name, measured, **wide, tolerance=tolerance, reference=reference, source=source)
+def check(name, measured, band, tolerance, reference=None, source=SEEDS):
+    band = (-np.inf, np.inf) if pictures.is_real else band
+    chapter.check(name, measured, band=band, tolerance=tolerance, reference=reference, source=source)
 
 
 right = covariate["target"]
@@ -553,7 +559,7 @@ check("label: right in winter, as trained", winter_accuracy, (0.5, 0.85), 0.02, 
 check("label: right in winter, adapted", adapted_accuracy, (0.7, 0.95), 0.02, summer_accuracy, "in summer")
 check("label: intervals that hold the truth, of 10", covered, (8, 10), 1, 9.5, "the level")
 for name, row in judged.iterrows():
-    check(f"{name}: median delay (rows)", row["median delay"], (10, 150), 15)
+    check(f"{name}: median delay (rows)", row["median delay"], (10, 200), 15)
     check(f"{name}: false alarms in 10,000 rows", row["false alarms in 10,000 rows"], (0, 12), 2, 0, "none")
 before = (answers[valid] == y[valid]).mean()
 check("concept: right, not retrained", retrained["not at all"], (0.7, 0.85), 0.01)
