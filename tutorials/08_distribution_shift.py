@@ -261,9 +261,9 @@ chapter.figure("covariate_shift", figure)
 # ### Where weighting makes it worse, and the gate
 #
 # Let the target's digits be written with a broader pen instead: the shift now runs along the sum of all
-# pixels, the ink. It is real and severe, and every test sees it. But a broad five is a five for the same
-# reasons as a thin one, so the unweighted line is hardly wrong there. Weights have no bias to remove, and all
-# they bring is variance: fewer effective rows.
+# pixels, the ink. It is real and severe, and the test sees it at once. But a broad five is a five for the same
+# reasons as a thin one, so the unweighted line is hardly worse there. Weights have little bias to remove, and
+# what they bring is variance: fewer effective rows.
 #
 # Nobody should have to guess which case it is. `flatten_weights(w, tau="iwcv")` returns $w^\tau$ at mean 1,
 # with $\tau$ chosen from 0 (no weights) to 1 (all of them) by importance-weighted cross-validation, and 0
@@ -274,6 +274,7 @@ chapter.figure("covariate_shift", figure)
 ink = shift.simulate.covariate_shift(
     x, direction=np.ones(x.shape[1]), strength=3.0, random_state=settings.seed
 )
+print(f"more ink: ShiftTest p = {tests[0].fit(x[ink.source]).test(x[ink.target]).p_value:.4f}")
 gate = LogisticRegression(solver="newton-cholesky")
 rows = {}
 for name, split in {"other shapes": made, "more ink": ink}.items():
@@ -288,6 +289,11 @@ gated = pd.DataFrame(rows).T
 print("share of right answers on the target")
 print(gated.round(3).to_string())
 chapter.history("gate", gated)
+
+# %% [markdown]
+# Where the weights repair something the gate keeps them all; where they only cost, it lays most of them or
+# all aside, and the model is as good as if nobody had weighed. A test that alarms is no reason to act: it
+# says that pictures have moved, not that the model minds.
 
 # %% [markdown]
 # ## Label shift: a clinic in another season
@@ -384,8 +390,8 @@ print(errors.round(3).to_string())
 #
 # Bayes' rule says how a diagnosis changes with the shares: multiply each probability by
 # $w_k = q(y{=}k) / p(y{=}k)$ and make them sum to 1 again. That is `adapt_proba`. Doubtful pictures now tip
-# towards what is common. The intervals are for the shares of the population the rows were drawn from; each
-# class's holds the truth 95 times in 100.
+# towards what is common. The intervals are for the shares of the population the rows were drawn from, and
+# each class's is made to hold the truth 95 times in 100.
 
 # %%
 adapted_accuracy = (em.adapt_proba(p_winter).argmax(axis=1) == y[arrived]).mean()
