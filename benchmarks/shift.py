@@ -14,6 +14,7 @@ Seeds are fixed and were used for nothing else: the defaults were tuned on other
 """
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -98,27 +99,34 @@ def label(args):
                     yield f"{model} interval width", name, np.mean(high - low)
 
 
+def alarms(args):
+    """Rejection rate at level 0.05 where nothing moved; many repetitions, for a level is a small number."""
+    if not args.peers:
+        yield from _rejections(["null"], args.repetitions or (40 if args.quick else 1000))
+
+
 def detect(args):
     """Rejection rate at level 0.05 with a reference of 400 digits."""
-    if args.peers:
-        return
-    for rows in (50, 200):
-        for kind in problems.DETECTION_KINDS:
-            for seed in range(args.repetitions or (12 if args.quick else 150)):
-                reference, sample, model = problems.detection_problem(seed, rows, kind)
-                says = model.predict_proba
-                tests = {
-                    "KS + Bonferroni, pixels": (shift.KSTest(), None),
-                    "BBSD-soft": (shift.BBSDTest(says), None),
-                    "MMD": (shift.MMDTest(random_state=seed), None),
-                    "MMD on softmax": (shift.MMDTest(random_state=seed), says),
-                    "C2ST": (shift.C2STest(random_state=seed), None),
-                    "LSDD": (shift.LSDDTest(random_state=seed), None),
-                    "kerasdl default": (shift.ShiftTest(says, random_state=seed), None),
-                }
-                for name, (test, view) in tests.items():
-                    view = view or (lambda X: X)
-                    yield f"{kind}, n = {rows}", name, test.fit(view(reference)).test(view(sample)).is_shift
+    if not args.peers:
+        yield from _rejections(problems.SHIFTS, args.repetitions or (5 if args.quick else 150))
+
+
+def _rejections(kinds, repetitions):
+    for rows, kind, seed in itertools.product((50, 200), kinds, range(repetitions)):
+        reference, sample, model = problems.detection_problem(seed, rows, kind)
+        says = model.predict_proba
+        tests = {
+            "KS + Bonferroni, pixels": (shift.KSTest(), None),
+            "BBSD-soft": (shift.BBSDTest(says), None),
+            "MMD": (shift.MMDTest(random_state=seed), None),
+            "MMD on softmax": (shift.MMDTest(random_state=seed), says),
+            "C2ST": (shift.C2STest(random_state=seed), None),
+            "LSDD": (shift.LSDDTest(random_state=seed), None),
+            "kerasdl default": (shift.ShiftTest(says, random_state=seed), None),
+        }
+        for name, (test, view) in tests.items():
+            view = view or (lambda X: X)
+            yield f"{kind}, n = {rows}", name, test.fit(view(reference)).test(view(sample)).is_shift
 
 
 def streams(args):
@@ -208,7 +216,7 @@ def scale(args):
         yield "1,000,000 updates", name, timed(lambda: make().update_many(stream))  # noqa: B023
 
 
-SECTIONS = [covariate, direct, label, detect, streams, training, scale]
+SECTIONS = [covariate, direct, label, alarms, detect, streams, training, scale]
 
 
 def main():

@@ -73,8 +73,7 @@ def label_problems(seed):
                 yield name, p_val, y[val], p_test[made.rows], prior, realised
 
 
-DETECTION_KINDS = [
-    "null",
+SHIFTS = [
     "noise .1 on all",
     "noise .3 on 20 %",
     "one class to .25",

@@ -191,3 +191,23 @@ def test_rows_beyond_the_limit_are_left_out_of_the_kernel():
     test = shift.MMDTest(max_rows=100, permutations=20, random_state=0).fit(rng.normal(size=(20_000, 2)))
     assert len(test.reference_) == 100
     assert test.test(rng.normal(size=(20_000, 2)) + 1).is_shift
+
+
+@pytest.mark.parametrize("test", EVERY[1:2] + EVERY[4:], ids=["MMDTest", "ShiftTest"])
+def test_progress_is_shown_on_stderr_on_request_and_changes_nothing(test, capsys):
+    rng = np.random.default_rng(0)
+    reference, sample = rng.normal(size=(30, 2)), rng.normal(size=(20, 2))
+    asked = clone(test).set_params(permutations=1200)
+    quiet = asked.fit(reference).test(sample)
+    assert capsys.readouterr() == ("", "")
+    assert asked.set_params(verbose=True).fit(reference).test(sample) == quiet
+    out, err = capsys.readouterr()
+    assert not out
+    assert "MMD" in err or "shape" in err
+    assert "100%" in err
+
+
+def test_relabellings_in_blocks_are_those_of_one_product():
+    rng = np.random.default_rng(0)
+    y, K = rng.normal(size=(1203, 9)), rng.normal(size=(9, 9))
+    assert quadratic(K, y) == pytest.approx([one @ K @ one for one in y])

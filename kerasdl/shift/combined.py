@@ -35,6 +35,7 @@ class ShiftTest(_ShiftTest):
         permutations: relabellings.
         max_rows: most rows used of each side.
         random_state: for relabellings and rows.
+        verbose: show on stderr how far the relabellings of the slow statistics are.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -51,21 +52,24 @@ class ShiftTest(_ShiftTest):
         permutations: int = 500,
         max_rows: int = 2000,
         random_state: Any = None,
+        verbose: bool = False,
     ):
         self.predict_proba = predict_proba
         self.alpha = alpha
         self.permutations = permutations
         self.max_rows = max_rows
         self.random_state = random_state
+        self.verbose = verbose
 
     def _test(self, reference: np.ndarray, sample: np.ndarray) -> tuple[float, float, dict[str, float]]:
         X = _pooled(reference, sample)
         y = self._labels(len(reference), len(sample))
+        shown = (lambda name: name) if self.verbose else (lambda name: "")
         found = {
             "columns": _largest(rankdata(X, axis=0), y),
             "spread": _largest(rankdata(np.abs(X - np.median(X, axis=0)), axis=0), y),
-            "direction": quadratic(ridge_hat(X, 0.1), y),
-            "shape": quadratic(multi_gaussian(X, self._random), y),
+            "direction": quadratic(ridge_hat(X, 0.1), y, shown("direction")),
+            "shape": quadratic(multi_gaussian(X, self._random), y, shown("shape")),
         }
         shares = [1.0] * 4
         if self.predict_proba is not None:
@@ -73,7 +77,7 @@ class ShiftTest(_ShiftTest):
             p = inputs.probabilities("predict_proba(X)", self.predict_proba(rows))
             checks.same_length(**{"X": rows, "predict_proba(X)": p})
             found["classes"] = _largest(p, y)
-            found["predictions"] = quadratic(multi_gaussian(p, self._random), y)
+            found["predictions"] = quadratic(multi_gaussian(p, self._random), y, shown("predictions"))
             shares += [6.0, 6.0]
         p_value, alone = smallest_p(np.stack(list(found.values()), axis=1), np.array(shares))
         return float(-np.log10(alone.min())), p_value, dict(zip(found, alone.tolist(), strict=True))

@@ -163,6 +163,7 @@ class MMDTest(_ShiftTest):
         permutations: relabellings.
         max_rows: most rows used of each side.
         random_state: for relabellings and rows.
+        verbose: show on stderr how far the relabellings are.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -172,16 +173,22 @@ class MMDTest(_ShiftTest):
     """
 
     def __init__(
-        self, alpha: float = 0.05, permutations: int = 200, max_rows: int = 2000, random_state: Any = None
+        self,
+        alpha: float = 0.05,
+        permutations: int = 200,
+        max_rows: int = 2000,
+        random_state: Any = None,
+        verbose: bool = False,
     ):
         self.alpha = alpha
         self.permutations = permutations
         self.max_rows = max_rows
         self.random_state = random_state
+        self.verbose = verbose
 
     def _test(self, reference: np.ndarray, sample: np.ndarray) -> tuple[float, float, dict[str, float]]:
         K = multi_gaussian(_pooled(reference, sample), self._random)
-        squared = quadratic(K, self._labels(len(reference), len(sample)))
+        squared = quadratic(K, self._labels(len(reference), len(sample)), "MMD" if self.verbose else "")
         return float(squared[0]), p_value(squared), {}
 
 

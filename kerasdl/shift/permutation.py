@@ -15,9 +15,18 @@ def signed_labels(n: int, m: int, permutations: int, random: np.random.Generator
     return np.vstack([y, random.permuted(np.tile(y, (permutations, 1)), axis=1)])
 
 
-def quadratic(K: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return yᵀKy for each row of ``y``: for a kernel matrix K the squared MMD (Gretton et al. 2012)."""
-    return np.einsum("bi,bi->b", y @ K, y)
+def quadratic(K: np.ndarray, y: np.ndarray, label: str = "") -> np.ndarray:
+    """Return yᵀKy for each row of ``y``: for a kernel matrix K the squared MMD (Gretton et al. 2012).
+
+    With a ``label`` a progress bar of that name shows on stderr how many rows are done.
+    """
+    blocks = np.array_split(y, -(-len(y) // 500))  # also bounds the memory of the product
+    if label:
+        from rich.console import Console  # here, for who asks for no bar should not wait for its import
+        from rich.progress import track
+
+        blocks = track(blocks, label, console=Console(stderr=True))
+    return np.concatenate([np.einsum("bi,bi->b", block @ K, block) for block in blocks])
 
 
 def p_value(statistics: np.ndarray) -> float:
