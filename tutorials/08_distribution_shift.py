@@ -262,8 +262,8 @@ chapter.figure("covariate_shift", figure)
 #
 # Let the target's digits be written with a broader pen instead: the shift now runs along the sum of all
 # pixels, the ink. It is real and severe, and the test sees it at once. But a broad five is a five for the
-# same reasons as a thin one, so the unweighted line is hardly worse there. Weights have little bias to remove,
-# and what they bring is variance: fewer effective rows.
+# same reasons as a thin one, so the unweighted line is hardly worse there. Weights have little bias to
+# remove, and what they bring is variance: fewer effective rows.
 #
 # Nobody should have to guess which case it is. `flatten_weights(w, tau="iwcv")` returns $w^\tau$ at mean 1,
 # with $\tau$ chosen from 0 (no weights) to 1 (all of them) by importance-weighted cross-validation, and 0
