@@ -262,8 +262,8 @@ chapter.figure("covariate_shift", figure)
 #
 # Let the target's digits be written with a broader pen instead: the shift now runs along the sum of all
 # pixels, the ink. It is real and severe, and the test sees it at once. But a broad five is a five for the
-# same reasons as a thin one, so the unweighted line is hardly worse there. Weights have little bias to remove,
-# and what they bring is variance: fewer effective rows.
+# same reasons as a thin one, so the unweighted line is hardly worse there. Weights have little bias to
+# remove, and what they bring is variance: fewer effective rows.
 #
 # Nobody should have to guess which case it is. `flatten_weights(w, tau="iwcv")` returns $w^\tau$ at mean 1,
 # with $\tau$ chosen from 0 (no weights) to 1 (all of them) by importance-weighted cross-validation, and 0
@@ -521,7 +521,7 @@ with plots.canvas(width=8) as (figure, axes):
         ax.plot(at, np.full(len(at), height), marker, color=color, markersize=7, label=name)
     ax.axvline(settings.before, **plots.REFERENCE, label="the meaning changes")
     ax.set(xlabel="row of the stream", ylabel="error rate", ylim=(0, 0.5))
-    ax.legend(frameon=False, loc="upper left")
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))  # an early false alarm stays visible
 chapter.figure("concept_shift", figure)
 
 # %% [markdown]
