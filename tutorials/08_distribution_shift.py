@@ -521,7 +521,7 @@ with plots.canvas(width=8) as (figure, axes):
         ax.plot(at, np.full(len(at), height), marker, color=color, markersize=7, label=name)
     ax.axvline(settings.before, **plots.REFERENCE, label="the meaning changes")
     ax.set(xlabel="row of the stream", ylabel="error rate", ylim=(0, 0.5))
-    ax.legend(frameon=False, loc="upper left")
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))  # an early false alarm stays visible
 chapter.figure("concept_shift", figure)
 
 # %% [markdown]
