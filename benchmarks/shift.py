@@ -1,6 +1,6 @@
 """How does kerasdl.shift compare? The tables of known-truth problems, ours beside the named peers.
 
-    python benchmarks/shift.py --quick              all sections in a few minutes
+    python benchmarks/shift.py --quick              all sections, few repetitions
     python benchmarks/shift.py                      the full table
     python benchmarks/shift.py --only label scale   some sections
 
@@ -56,7 +56,7 @@ def direct(args):
 
 def _ratio_errors(methods, args):
     for name, kind, source_rows, columns in problems.RATIO_CELLS:
-        for seed in range(args.repetitions or (5 if args.quick else 20)):
+        for seed in range(args.repetitions or (1 if args.quick else 20)):
             source, target, truth = problems.ratio_problem(kind, source_rows, columns, seed)
             for method, weigh in methods.items():
                 w = weigh(source, target)
@@ -72,7 +72,7 @@ def label(args):
         "kerasdl EM, uncalibrated": shift.LabelShiftEM("none", draws=0),
         "kerasdl default": shift.LabelShiftEM(random_state=0),
     }
-    for seed in range(args.repetitions or (2 if args.quick else 10)):
+    for seed in range(args.repetitions or (1 if args.quick else 10)):
         fitted = {}
         for model, p_val, y_val, p_target, prior, realised in problems.label_problems(seed):
             if model not in fitted:
@@ -102,13 +102,13 @@ def label(args):
 def alarms(args):
     """Rejection rate at level 0.05 where nothing moved; many repetitions, for a level is a small number."""
     if not args.peers:
-        yield from _rejections(["null"], args.repetitions or (40 if args.quick else 1000))
+        yield from _rejections(["null"], args.repetitions or (20 if args.quick else 500))
 
 
 def detect(args):
     """Rejection rate at level 0.05 with a reference of 400 digits."""
     if not args.peers:
-        yield from _rejections(problems.SHIFTS, args.repetitions or (5 if args.quick else 150))
+        yield from _rejections(problems.SHIFTS, args.repetitions or (3 if args.quick else 150))
 
 
 def _rejections(kinds, repetitions):
@@ -140,7 +140,7 @@ def streams(args):
         "Page-Hinkley": shift.PageHinkley,
         "DDM": shift.DDM,
     }
-    for seed in range(args.repetitions or (30 if args.quick else 100)):
+    for seed in range(args.repetitions or (10 if args.quick else 100)):
         stream = problems.error_stream(seed)
         for name, make in monitors.items():
             alarms = make().update_many(stream)

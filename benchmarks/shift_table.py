@@ -81,12 +81,16 @@ def _covariate(cells: dict) -> list[str]:
         peers = {m: v["mean"] for m, v in found.items() if not m.startswith("kerasdl")}
         if ours is None or not peers:
             continue
+        # A mean over fewer problems may have met only the easy ones, or only the hard: shown, not judged.
+        few = [m for m in peers if found[m]["repetitions"] < found[OURS]["repetitions"]]
+        peers = {m: mean for m, mean in peers.items() if m not in few}
         if cell in REPORTED_RATIO and "adapt KLIEP (CV)" not in peers:
             peers.update([REPORTED_RATIO[cell]])
         best = min(peers, key=peers.get)
         bar = 0.2 if cell == "m d10" else 1.2
         ratio = ours / peers[best]
-        lines.append(_line(ratio <= bar, f"{cell}: {ratio:.2f} × the best peer ({best}); bar {bar}"))
+        aside = f"; too few repetitions to judge: {', '.join(few)}" if few else ""
+        lines.append(_line(ratio <= bar, f"{cell}: {ratio:.2f} × the best peer ({best}); bar {bar}{aside}"))
     return lines
 
 
