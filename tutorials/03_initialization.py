@@ -14,13 +14,14 @@ chapter = course.Chapter(
         "depth": 30,  # hidden layers
         "width": 256,  # units in each, where scales are measured
         "examples": 100,  # in the batch they are measured on
+        "trained": ("tanh", "relu"),
         "trained_width": 128,
         "epochs": 20,
         "batch_size": 64,
         "learning_rate": 0.01,
         "seed": 0,
     },
-    fast={"epochs": 1, "trained_width": 32, "batch_size": 256},
+    fast={"epochs": 1, "trained": ("relu",), "trained_width": 32, "batch_size": 256},
 )
 settings = chapter.settings
 if settings.depth < 2:
@@ -49,7 +50,7 @@ pictures = chapter.uses(datasets.images())
 chains = {}
 for w in (0.2, 5.0):
     chain = models.mlp(1, (1,) * 29, 1, "linear", initializer=keras.initializers.Constant(w))
-    chains[w] = chain.predict(np.ones((1, 1)), verbose=0)[0, 0]
+    chains[w] = keras.ops.convert_to_numpy(chain(np.ones((1, 1), "float32")))[0, 0]
     print(f"thirty layers of weight {w}: 1 becomes {chains[w]:.4g}")
 
 # %% [markdown]
@@ -121,8 +122,9 @@ def backpropagate(kernels, activation, x, y):
     return h, δ[::-1]
 
 
-x = pictures.x_train.reshape(len(pictures.x_train), -1)[:1437]
-x, y = (x - x.mean()) / x.std(), pictures.y_train[:1437]
+# Whole batches only: a last one of another size would cost a second compilation.
+x = pictures.x_train.reshape(len(pictures.x_train), -1)[:1280]
+x, y = (x - x.mean()) / x.std(), pictures.y_train[:1280]
 sizes = [x.shape[1], *[settings.width] * settings.depth, 10]
 
 scales = {}
@@ -250,8 +252,8 @@ chapter.figure(
 
 # %%
 TRAINED = ["σ = 0.01", "PyTorch", "Xavier (Keras)", "He"]
-curves = {activation: {} for activation in ACTIVATIONS}
-for activation, name in chapter.track([(a, s) for a in ACTIVATIONS for s in TRAINED], "deep networks"):
+curves = {activation: {} for activation in settings.trained}
+for activation, name in chapter.track([(a, s) for a in curves for s in TRAINED], "deep networks"):
     kerasdl.set_seed(settings.seed)
     if name == TRAINED[0]:
         model = models.mlp(x.shape[1], (settings.trained_width,) * settings.depth, activation=activation)
@@ -264,7 +266,7 @@ for activation, name in chapter.track([(a, s) for a in ACTIVATIONS for s in TRAI
     loss = training.fit(model, x, y, epochs=settings.epochs, batch_size=settings.batch_size).loss
     curves[activation][name] = (loss.index, loss)
 
-with plots.canvas(columns=2, sharey=True) as (figure, axes):
+with plots.canvas(columns=len(curves), sharey=True) as (figure, axes):
     for ax, (activation, drawn) in zip(axes[0], curves.items(), strict=True):
         chance = {"guessing": np.log(10)}
         plots.lines(drawn, "epoch", "training loss", reference=chance, ax=ax, title=activation)
@@ -346,22 +348,18 @@ chapter.check(
     tolerance=0.01,
     source="our trials",
 )
-for activation, name in (("tanh", "σ = 0.01"), ("relu", "PyTorch"), ("relu", "Xavier (Keras)")):
+STUCK = {("tanh", "σ = 0.01"), ("tanh", "PyTorch")} | {("relu", name) for name in TRAINED[:3]}
+for (activation, name), (_, loss) in {
+    (a, s): drawn for a in curves for s, drawn in curves[a].items()
+}.items():
+    stuck = (activation, name) in STUCK
     chapter.check(
-        f"{activation}, {name}: final loss",
-        final[activation, name],
-        band=(2.29, 2.315),
-        tolerance=1e-3,
-        reference=np.log(10),
-        source="guessing, ln 10",
-    )
-for activation, name, highest in (("tanh", "Xavier (Keras)", 0.5), ("tanh", "He", 0.3), ("relu", "He", 1.8)):
-    chapter.check(
-        f"{activation}, {name}: final loss",
-        final[activation, name],
-        band=(0, highest),
-        tolerance=0.2,
-        source="our trials",
+        f"{activation}, {name}: loss, last quarter",
+        loss.iloc[-(len(loss) // 4 or 1) :].mean(),
+        band=(2.29, 2.315) if stuck else (0, 1),
+        tolerance=1e-3 if stuck else 0.2,
+        reference=np.log(10) if stuck else None,
+        source="guessing, ln 10" if stuck else "our trials",
     )
 chapter.check(
     "gradient by hand against Keras",

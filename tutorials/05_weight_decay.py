@@ -24,7 +24,7 @@ chapter = course.Chapter(
         "worlds": 500,  # draws that tell how far to trust one
         "seed": 0,
     },
-    fast={"decays": (0.3, 3.0), "epochs": 20, "report_every": 10, "worlds": 50},
+    fast={"decays": (3.0,), "epochs": 20, "report_every": 10, "worlds": 50},
 )
 settings = chapter.settings
 
@@ -151,14 +151,13 @@ ways = {
     "λ/(2n) by hand": descend(λ * settings.batch_size, "λ/(2n) ‖w‖²"),
     "regulariser, L2(λ/2)": train(l2=λ / 2),
     "optimizer, weight_decay=λ": train(weight_decay=λ),
-    "regulariser, L2(λ)": train(l2=λ),
 }
 apart = {name: np.abs(path - by_hand).max() for name, path in ways.items()}
 print("farthest from the penalty by hand, over all weights, the bias and all steps:")
 print(pd.Series(apart).map("{:.1e}".format).to_string())
 
 # %% [markdown]
-# Step by step the first three are one. They part company as soon as the optimizer is not plain gradient
+# Step by step they are one. They part company as soon as the optimizer is not plain gradient
 # descent: Adam divides a penalty's gradient, like any other, by its own size, and leaves a decay that is part
 # of the step whole. That is what the W in AdamW is for (Loshchilov and Hutter, 2019).
 #
@@ -295,23 +294,17 @@ for name, value, low, high, published in ((at_zero, 0, 11.6, 15.3, 15.1), (at_de
         reference=published,
         source=EARLIER,
     )
-for name in list(ways)[:3]:
+for name in ways:
     chapter.check(
         f"{name}: off by", apart[name], band=(0, 2e-5), tolerance=2e-5, reference=0, source="the same steps"
     )
-chapter.check(
-    "regulariser, L2(λ): off by",
-    apart["regulariser, L2(λ)"],
-    band=(0.1, 2),
-    tolerance=1e-3,
-    source="twice the decay",
-)
 chapter.finish()
 
 # %% [markdown]
 # ## What to try
 #
 # - `--set decay=30` and `--set decay=0.3`: which weights are too small, and which were not forgotten in time?
+# - Forget the half: `train(l2=λ)`. After how many steps do the weights differ by a hundredth?
 # - `--set examples=400`: more equations than weights. Does decay still help?
 # - `--set noise=1`: now even the best λ has something to do for the twenty examples. Where is it?
 # - Leave out `exclude_from_weight_decay`. The bias of the truth is only 0.05: make it 5, and look again.

@@ -24,7 +24,7 @@ chapter = course.Chapter(
         "passes": 50,  # random passes that are averaged at test time
         "seed": 0,
     },
-    fast={"epochs": 1, "digits_epochs": 4, "digits_batch_size": 256, "reports": 1, "passes": 10},
+    fast={"epochs": 1, "digits_epochs": 4, "digits_batch_size": 479, "reports": 1, "passes": 10},
 )
 settings = chapter.settings
 
@@ -131,7 +131,7 @@ def build(rates):
 
 
 def train(model, start, labels):
-    """Train from the start; the history, and error and loss on the training and on the test set."""
+    """Train from the start; the history, and at its end error and loss on the training and the test set."""
     kerasdl.set_seed(settings.seed)
     training.restore(start)
     history = training.fit(
@@ -143,11 +143,11 @@ def train(model, start, labels):
         report_every=max(1, epochs // settings.reports),
         validation_data=(x_test, y_test),
     )
-    found = {}
-    for side, data in {"training": (x, labels), "test": (x_test, y_test)}.items():
-        loss, accuracy = model.evaluate(*data, batch_size=1024, verbose=0)
-        found |= {f"{side} error": 1 - accuracy, f"{side} loss": loss}
-    return history, found
+    # Once more on the training set, with nothing dropped: its column of the history is taken while training.
+    loss, accuracy = model.evaluate(x, labels, verbose=0)
+    last = history.iloc[-1]
+    found = {"training error": 1 - accuracy, "training loss": loss}
+    return history, {**found, "test error": 1 - last.val_accuracy, "test loss": last.val_loss}
 
 
 networks = {"without dropout": build(0.0), "with dropout": build(settings.rates)}
@@ -197,7 +197,7 @@ chapter.figure(
 
 # %%
 model = networks["with dropout"][0]
-whole = keras.ops.convert_to_numpy(keras.ops.softmax(model.predict(x_test, batch_size=1024, verbose=0)))
+whole = keras.ops.convert_to_numpy(model(x_test))
 passes = [
     keras.ops.convert_to_numpy(keras.ops.softmax(model(x_test, training=True)))
     for _ in chapter.track(range(settings.passes), "thinned networks")
