@@ -20,7 +20,14 @@ chapter = course.Chapter(
         "network_epochs": 60,
         "seed": 0,
     },
-    fast={"epochs": 6, "learning_rate": 80.0, "report_every": 2, "candidates": 2, "network_epochs": 4},
+    fast={
+        "folds": 3,
+        "epochs": 6,
+        "learning_rate": 80.0,
+        "report_every": 2,
+        "candidates": 1,
+        "network_epochs": 3,
+    },
 )
 settings = chapter.settings
 
