@@ -54,19 +54,15 @@ def z_scores(masks, rate):
     step=st.integers(0, 2**31 - 1),
     member=st.integers(0, 1000),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_mask_is_the_oracles_bit_for_bit(shape, rate, key, step, member):
-    mask = ops.convert_to_numpy(keep_mask(shape, rate, *map(_scalar, (key, step, member))))
+    mask = ops.convert_to_numpy(keep_mask(shape, rate, key, step, member))
     np.testing.assert_array_equal(mask, oracle(shape, rate, key, step, member))
-
-
-def _scalar(value):
-    return ops.convert_to_tensor(value, dtype="int32")
 
 
 def test_masks_of_many_members_are_those_each_has_alone():
     members = ops.reshape(ops.arange(5, dtype="int32"), (5, 1, 1))
-    together = ops.convert_to_numpy(keep_mask((6, 4), 0.3, _scalar(9), _scalar(2), members))
+    together = ops.convert_to_numpy(keep_mask((6, 4), 0.3, 9, 2, members))
     np.testing.assert_array_equal(together, [oracle((6, 4), 0.3, 9, 2, member) for member in range(5)])
 
 

@@ -349,9 +349,8 @@ chapter.check(
     source="our trials",
 )
 STUCK = {("tanh", "σ = 0.01"), ("tanh", "PyTorch")} | {("relu", name) for name in TRAINED[:3]}
-for (activation, name), (_, loss) in {
-    (a, s): drawn for a in curves for s, drawn in curves[a].items()
-}.items():
+for activation, name in final:
+    loss = curves[activation][name][1]
     stuck = (activation, name) in STUCK
     chapter.check(
         f"{activation}, {name}: loss, last quarter",

@@ -29,14 +29,15 @@ def keep_mask(shape: tuple, rate: float, key, step, member=0):
     Args:
         shape: of one member's mask.
         rate: share dropped, in [0, 1). It is rounded to a multiple of 2⁻³².
-        key, step, member: int32 numbers or tensors; each choice of the three gives another mask. An integer
-            tensor ``(members, 1, 1)`` as ``member`` makes the masks ``(members, *shape)`` at once, each
-            equal to the one that this member would have alone.
+        key, step, member: integers below 2³¹ or int32 tensors; each choice of the three gives another mask.
+            An integer tensor ``(members, 1, 1)`` as ``member`` makes the masks ``(members, *shape)`` at once,
+            each equal to the one that this member would have alone.
 
     Example:
         >>> tuple(keep_mask((2, 3), 0.5, key=1, step=0).shape)
         (2, 3)
     """
+    key, step, member = (ops.convert_to_tensor(number, "int32") for number in (key, step, member))
     size = 1
     for length in shape:  # not math.prod: TensorFlow may know a length only when it runs
         size = size * length
@@ -79,6 +80,7 @@ class Dropout(keras.layers.Layer):
 
     Raises:
         ValueError: a rate outside [0, 1], a noise shape that is not one or does not fit the inputs.
+        TypeError: a seed that is no whole number.
 
     Example:
         >>> import numpy as np
@@ -94,7 +96,7 @@ class Dropout(keras.layers.Layer):
         for length in self.noise_shape or ():
             if length is not None:
                 checks.positive_int("noise_shape", length)
-        self.seed = seed
+        self.seed = int(seed) if isinstance(seed, np.integer) else seed  # a config holds plain numbers
         self.supports_masking = True
         if self.rate > 0:
             # Keras's trainers carry the state of its seed generators, two integers: here (key, step).
