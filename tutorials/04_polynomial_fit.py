@@ -14,12 +14,13 @@ chapter = course.Chapter(
         "examples": 100,  # in the training set, and as many in the test set
         "noise": 0.01,  # standard deviation of the noise on y
         "epochs": 100,
+        "report_every": 1,  # epochs between two points of a learning curve
         "batch_size": 10,
         "learning_rate": 0.01,
         "sizes": (2, 5, 10, 20, 50, 100),  # training sets for the last section
         "seed": 1,
     },
-    fast={"epochs": 10, "sizes": (2, 10, 100)},
+    fast={"epochs": 20, "report_every": 5, "sizes": (2, 10, 100)},
 )
 settings = chapter.settings
 
@@ -115,6 +116,7 @@ def train(degree, rows=settings.examples):
         y[:rows],
         epochs=settings.epochs,
         batch_size=settings.batch_size,
+        report_every=settings.report_every,
         validation_data=(x_test, y_test),
     )
     return model, history
