@@ -67,7 +67,7 @@ def backend():
 
 def test_list_shows_chapters_and_their_settings(tutorials, run):
     tutorials("good", "broken")
-    assert run("list") == (0, "".join(f"0{n}  {name:<26} It does what its name says.\n" for n, name in
+    assert run("list") == (0, "".join(f"0{n}  {name:<20} It does what its name says.\n" for n, name in
                                       ((1, "good"), (2, "broken"))))  # fmt: skip
     assert "epochs=3   (fast: 1)" in run("list", "good")[1]
 

@@ -7,6 +7,7 @@ answer at once.
 import argparse
 import re
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -104,7 +105,8 @@ def _list(options: argparse.Namespace) -> int:
 
     chosen = [syllabus.find(name) for name in options.chapter]
     for script in chosen or syllabus.scripts():
-        print(f"{script.number}  {script.name:<26} {script.summary}")
+        summary = script.summary if chosen else textwrap.shorten(script.summary, 80, placeholder=" …")
+        print(f"{script.number}  {script.name:<20} {summary}")
         for name, value in script.settings.items() if chosen else ():
             fast = f"   (fast: {script.fast[name]!r})" if name in script.fast else ""
             print(f"    {name}={value!r}{fast}")
