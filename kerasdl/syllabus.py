@@ -78,9 +78,11 @@ def read(path: Path) -> Script:
 def _declaration(path: Path, tree: ast.Module) -> dict:
     """The literal arguments of the script's one ``course.Chapter(…)`` call."""
     calls = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("course.Chapter", "Chapter")
+        statement.value
+        for statement in tree.body
+        if isinstance(statement, ast.Assign)
+        and isinstance(statement.value, ast.Call)
+        and ast.unparse(statement.value.func) == "course.Chapter"
     ]
     if len(calls) != 1:
         raise ValueError(f"{path.name}: declare course.Chapter(…) once, not {len(calls)} times")
