@@ -227,12 +227,23 @@ for side, name in enumerate(["training", "test"]):
 SOURCE = "Zhang et al., 2018–20 edition"
 final = {title: run[1].iloc[-1] for title, run in runs.items()}
 right, line, two = final.values()
+AGREE = 1e-5  # the share by which float32 may differ; it counts while the errors are still large
 
 chapter.check(
-    "cubic: training error", right.loss, band=(7e-5, 1.4e-4), tolerance=1e-6, reference=1e-4, source=SOURCE
+    "cubic: training error",
+    right.loss,
+    band=(7e-5, 1.4e-4),
+    tolerance=1e-6 + AGREE * right.loss,
+    reference=1e-4,
+    source=SOURCE,
 )
 chapter.check(
-    "cubic: test error", right.val_loss, band=(7e-5, 1.5e-4), tolerance=1e-6, reference=1e-4, source=SOURCE
+    "cubic: test error",
+    right.val_loss,
+    band=(7e-5, 1.5e-4),
+    tolerance=1e-6 + AGREE * right.val_loss,
+    reference=1e-4,
+    source=SOURCE,
 )
 chapter.check(
     "cubic: worst coefficient error",
@@ -258,11 +269,12 @@ chapter.check(
 chapter.check(
     "two examples: test error", two.val_loss, band=(5, 800), tolerance=0.1, reference=166, source=SOURCE
 )
+over_noise = by_size["test error"].iloc[-1] / settings.noise**2
 chapter.check(
     f"cubic, {by_size.index[-1]} examples: test error over noise",
-    by_size["test error"].iloc[-1] / settings.noise**2,
+    over_noise,
     band=(0.7, 1.5),
-    tolerance=0.01,
+    tolerance=0.01 + AGREE * over_noise,
     reference=1,
     source="the variance of the noise",
 )
