@@ -23,30 +23,33 @@ _STEP_1, _STEP_2, _KEY_2 = map(_int32, (0x85EBCA6B, 0x27D4EB2F, 0xC2B2AE35))
 _MEMBER_1, _MEMBER_2 = map(_int32, (0x165667B1, 0x85EBCA77))
 
 
-def keep_mask(shape: tuple, rate: float, key, step, member=0):
+def keep_mask(shape: tuple, rate: float, key, step, member=None):
     """Return a boolean tensor of this shape in which each unit is False with probability ``rate``.
 
     Args:
         shape: of one member's mask.
         rate: share dropped, in [0, 1). It is rounded to a multiple of 2⁻³².
-        key, step, member: integers below 2³¹ or int32 tensors; each choice of the three gives another mask.
-            An integer tensor ``(members, 1, 1)`` as ``member`` makes the masks ``(members, *shape)`` at once,
-            each equal to the one that this member would have alone.
+        key, step: int32 tensors without axes; each pair gives another mask.
+        member: int32 tensor, or None for member 0. One of shape ``(members, 1, 1)`` makes the masks
+            ``(members, *shape)`` at once, each equal to the one that this member would have alone.
 
     Example:
-        >>> tuple(keep_mask((2, 3), 0.5, key=1, step=0).shape)
+        >>> key, step = keras.ops.array([7, 0], "int32")
+        >>> tuple(keep_mask((2, 3), 0.5, key, step).shape)
         (2, 3)
     """
-    key, step, member = (ops.convert_to_tensor(number, "int32") for number in (key, step, member))
+    first, second = key + step * _STEP_1, key * _KEY_2 + step * _STEP_2
+    if member is not None:
+        first, second = first + member * _MEMBER_1, second + member * _MEMBER_2
     size = 1
     for length in shape:  # not math.prod: TensorFlow may know a length only when it runs
         size = size * length
     word = ops.reshape(ops.arange(size, dtype="int32"), shape) * _PLACE
     # int32, because torch has no uint32 arithmetic; products and sums wrap to the same bits.
-    word = word + (key + step * _STEP_1 + member * _MEMBER_1)
+    word = word + first
     word = (word ^ _shift_right(word, 16)) * _ROUND_1
     # A second word of key material: two masks whose first words meet at some place do not stay together.
-    word = word + (key * _KEY_2 + step * _STEP_2 + member * _MEMBER_2)
+    word = word + second
     word = (word ^ _shift_right(word, 15)) * _ROUND_2
     # The comparison reads the highest bits first, those that a product mixes best: no third shift is needed.
     return word >= min(round(rate * 2**32), 2**32 - 1) - 2**31
@@ -110,7 +113,8 @@ class Dropout(keras.layers.Layer):
         shape = self._mask_shape(ops.shape(inputs))
         state = ops.cast(self.seed_generator.next(), "int32")
         keep = keep_mask(shape, self.rate, key=state[0], step=state[1])
-        return ops.where(keep, inputs * (1 / (1 - self.rate)), ops.zeros((), inputs.dtype))
+        # A product, not ops.where, which on torch takes longer than all of the hash.
+        return inputs * (ops.cast(keep, inputs.dtype) * (1 / (1 - self.rate)))
 
     def _mask_shape(self, shape: tuple) -> tuple:
         if self.noise_shape is None:
