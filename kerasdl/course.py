@@ -25,8 +25,6 @@ from typing import Any, TypeVar
 
 from kerasdl import backends, files, names, results
 
-DEFAULT_OUT = Path("kerasdl-results")
-
 Item = TypeVar("Item")
 
 # The command line's worker listens here: (label, share done).
@@ -195,7 +193,7 @@ def _request(name: str) -> argparse.Namespace:
     parser.add_argument("--fast", action="store_true", help="small settings, seconds instead of minutes")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting")
     parser.add_argument("--backend", choices=backends.NAMES, help="default: as configured or installed")
-    parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder for figures and results")
+    parser.add_argument("--out", type=Path, default=files.RESULTS, help="folder for figures and results")
     ours = Path(sys.argv[0]).stem.partition("_")[2] == name
     return parser.parse_args(sys.argv[1:] if ours else [])
 

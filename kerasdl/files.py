@@ -5,6 +5,8 @@ import os
 import tempfile
 from pathlib import Path
 
+RESULTS = Path("kerasdl-results")  # where runs leave what they made, unless told otherwise
+
 _PACKAGE = Path(__file__).resolve().parent
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from kerasdl import __version__, backends, names
+from kerasdl import __version__, backends, files, names
 
 DESCRIPTION = "The deep-learning foundations course, on TensorFlow, JAX or PyTorch."
 EPILOG = """\
@@ -96,8 +96,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_out(command: argparse.ArgumentParser) -> None:
-    default = Path("kerasdl-results")
-    command.add_argument("--out", type=Path, default=default, metavar="DIR", help=f"default: {default}")
+    command.add_argument(
+        "--out", type=Path, default=files.RESULTS, metavar="DIR", help=f"default: {files.RESULTS}"
+    )
 
 
 def _list(options: argparse.Namespace) -> int:
