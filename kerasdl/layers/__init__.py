@@ -2,6 +2,8 @@
 
 from kerasdl.layers.dropout import Dropout
 from kerasdl.layers.maxout import Maxout
+from kerasdl.layers.peephole import PeepholeLSTMCell
 from kerasdl.layers.powers import Powers
+from kerasdl.layers.recurrent import GRU, LSTM, PeepholeLSTM, SimpleRNN
 
-__all__ = ["Dropout", "Maxout", "Powers"]
+__all__ = ["GRU", "LSTM", "Dropout", "Maxout", "PeepholeLSTM", "PeepholeLSTMCell", "Powers", "SimpleRNN"]
