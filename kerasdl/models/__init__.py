@@ -5,9 +5,11 @@ from kerasdl.models.dense import linear, mlp, polynomial
 from kerasdl.models.language import generate, language_model
 from kerasdl.models.output_recurrent import free_running, output_recurrent
 from kerasdl.models.recurrent import many_to_many, many_to_one, one_to_many, recurrent_stack
+from kerasdl.models.translation import encoder_decoder, translate
 
 __all__ = [
     "convnet",
+    "encoder_decoder",
     "free_running",
     "generate",
     "language_model",
@@ -19,4 +21,5 @@ __all__ = [
     "output_recurrent",
     "polynomial",
     "recurrent_stack",
+    "translate",
 ]

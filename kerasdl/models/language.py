@@ -103,7 +103,9 @@ def generate(
     if vocabulary is None:
         raise ValueError("vocabulary=None: this model knows only its length, so give one")
     if len(vocabulary) != reads.size:
-        raise ValueError(f"vocabulary has {len(vocabulary)} tokens, the model {reads.size}: give the model's own")
+        raise ValueError(
+            f"vocabulary has {len(vocabulary)} tokens, the model {reads.size}: give the model's own"
+        )
     prescribed = vocabulary.encode(prompt)
     if not len(prescribed):
         raise ValueError(f"prompt={prompt!r} is empty: give at least one token to start from")
@@ -181,4 +183,3 @@ def _writer(model: keras.Model) -> tuple[keras.layers.Layer, _Writer]:
             raise ValueError(f"model={model!r}: give one that models.language_model made")
         _writers[model] = _Writer(first, recurrent, last)
     return _writers[model].reads, _writers[model]
-
