@@ -1,5 +1,6 @@
 """What does Keras lack? Layers that the course and its users need."""
 
+from kerasdl.layers.convert import accelerate, standard
 from kerasdl.layers.dropout import Dropout
 from kerasdl.layers.maxout import Maxout
 from kerasdl.layers.peephole import PeepholeLSTMCell
@@ -19,4 +20,6 @@ __all__ = [
     "SimpleRNN",
     "Steps",
     "Tokens",
+    "accelerate",
+    "standard",
 ]

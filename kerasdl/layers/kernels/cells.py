@@ -88,7 +88,7 @@ class SimpleRNN(_Cell):
 
 
 class LSTM(_Cell):
-    """Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000; gates i, f, c, o as in Keras."""
+    """Hochreiter & Schmidhuber 1997 with a forget gate (Gers et al. 2000); gates i, f, c, o as in Keras."""
 
     saves = 6
 

@@ -46,7 +46,12 @@ def recur(cell, x, states, weights: Weights, mask=None, sequences: bool = True):
 def _fused_lstm(x, states, weights):
     h, c = states
     bias = weights.bias
-    flat = [weights.kernel.T, weights.recurrent_kernel.T, bias, torch.zeros_like(bias)]
+    flat = [
+        weights.kernel.T.contiguous(),
+        weights.recurrent_kernel.T.contiguous(),
+        bias,
+        torch.zeros_like(bias),
+    ]
     training = torch.is_grad_enabled()
     outputs, h, c = torch._VF.lstm(x, (h[None], c[None]), flat, True, 1, 0.0, training, False, True)
     return outputs, (h[0], c[0])
