@@ -221,3 +221,50 @@ def test_a_model_without_a_config_is_refused():
 
     with pytest.raises(TypeError, match="config"):
         layers.accelerate(Own(keras.layers.LSTM(2)))
+
+
+@pytest.mark.parametrize("name", ["GRU", "LSTM"])
+def test_a_gradient_of_a_gradient_is_right_or_refused(name):
+    x, _ = data(0)
+    found = []
+    for make in PAIRS[name][:2]:
+        layer = make(UNITS)
+        layer.build(x.shape)
+        layer.set_weights(drawn(layer))
+        found.append(second_derivative(layer, x))
+        if found[0] is None:  # refused, in words
+            return
+    assert close(*found, 1e-4)
+
+
+def second_derivative(layer, x):
+    """d Σ (d Σ output / dx)² / dx; None where the backend refuses it."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        slope = jax.grad(lambda x: keras.ops.sum(layer(x)))
+        return jax.grad(lambda x: keras.ops.sum(slope(x) ** 2))(x)
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        tensor = tf.convert_to_tensor(x)
+        with tf.GradientTape() as outer:
+            outer.watch(tensor)
+            with tf.GradientTape() as inner:
+                inner.watch(tensor)
+                output = tf.reduce_sum(layer(tensor))
+            squares = tf.reduce_sum(inner.gradient(output, tensor) ** 2)
+        with pytest.raises(NotImplementedError, match="gradient of a gradient"):
+            outer.gradient(squares, tensor)
+        return None
+    import torch
+
+    tensor = torch.tensor(x, requires_grad=True)
+    try:
+        (slope,) = torch.autograd.grad(layer(tensor).sum(), tensor, create_graph=True)
+        (second,) = torch.autograd.grad((slope**2).sum(), tensor)
+    except NotImplementedError as error:
+        assert "gradient of a gradient" in str(error) or "not implemented" in str(error)
+        return None
+    return second.detach().numpy()

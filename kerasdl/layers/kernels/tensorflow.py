@@ -38,7 +38,13 @@ def recur(cell, x, states, weights: Weights, mask=None, sequences: bool = True):
     def run(*tensors):
         # An outer tape must not look into the program: its gradient is given here.
         results, kept = forward(*map(tf.stop_gradient, tensors), *masks)
-        return results, lambda *gradients: backward(tensors, masks, kept, gradients)
+
+        @tf.custom_gradient
+        def once(*watched):  # all that it depends on, so that a second tape meets the refusal
+            still = [tf.stop_gradient(tensor) for tensor in watched]
+            return backward(still[: len(tensors)], masks, kept, still[len(tensors) :]), _refuse
+
+        return results, lambda *gradients: once(*tensors, *gradients)
 
     tensors = [x, *states, *(w for w in weights if w is not None)]
     *states, outputs = run(*map(tf.convert_to_tensor, tensors))
@@ -49,6 +55,12 @@ def recur(cell, x, states, weights: Weights, mask=None, sequences: bool = True):
         last = last * started[:, -1]
         outputs = outputs * started if sequences else outputs
     return last, outputs if sequences else last[:, None], states
+
+
+def _refuse(*_):
+    raise NotImplementedError(
+        "the gradient of a gradient is not written for this layer: use keras.layers' own"
+    )
 
 
 @functools.cache

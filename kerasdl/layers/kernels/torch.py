@@ -83,8 +83,11 @@ class _Recurrence(torch.autograd.Function):
         return outputs.transpose(0, 1), *present
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(context, d_outputs, *d_states):
+        if torch.is_grad_enabled():  # a graph of this pass is asked for
+            raise NotImplementedError(
+                "the gradient of a gradient is not written for this layer: use keras.layers' own"
+            )
         x, outputs, *arguments = context.saved_tensors
         cell, mask, saved = context.cell, context.mask, context.saved
         states, weights = arguments[: context.count], Weights(*arguments[context.count :])
