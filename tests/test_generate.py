@@ -35,17 +35,14 @@ def rerun(model, prompt, length, noise):
     return LETTERS.decode(tokens[0])
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "peephole"])
+@pytest.mark.parametrize("cell", ["rnn", "gru", "peephole"])
 def test_it_writes_what_running_the_prefix_again_would_write(cell):
     model = writer(cell)
-    logits = to_numpy(model(LETTERS.encode("bad cab")[None]))[0, -1]
-    written = models.generate(model, "bad cab", 1)
-    assert written == "bad cab" + LETTERS.decode([logits.argmax()])
-    long = models.generate(model, "bad cab", 24)
+    written = models.generate(model, "bad cab", 24)
     # Taught its own text, the model's likeliest next tokens are that text: one pass checks all of it.
-    taught = to_numpy(model(LETTERS.encode(long)[None, :-1]))[0].argmax(axis=-1)
-    assert LETTERS.decode(taught[6:]) == long[7:]
-    assert len(set(long[7:])) > 1
+    taught = model.predict(LETTERS.encode(written)[None, :-1], verbose=0)[0].argmax(axis=-1)
+    assert LETTERS.decode(taught[6:]) == written[7:]
+    assert len(set(written[7:])) > 1
 
 
 def test_the_cells_by_hand_write_the_same_text():
@@ -70,7 +67,7 @@ def test_draws_follow_the_softmax():
     model, temperature = writer(layers=1), 2.0
     length = 3 * language.CHUNK + 17
     drawn = LETTERS.encode(models.generate(model, "a", length, temperature, seed=0))
-    odds = np.exp(to_numpy(model(drawn[None, :-1]))[0] / temperature)
+    odds = np.exp(model.predict(drawn[None, :-1], verbose=0)[0] / temperature)
     share = odds / odds.sum(axis=-1, keepdims=True)
     counts, expected = np.bincount(drawn[1:], minlength=6), share.sum(axis=0)
     deviation = np.sqrt((share * (1 - share)).sum(axis=0))
