@@ -13,16 +13,19 @@ chapter = course.Chapter(
     settings={
         "tokens": 10_000,  # characters that the deep network learns by heart
         "units": 256,
+        "layers": 2,
         "steps": 35,
         "batch_size": 32,
         "optimizer": "adam",  # or "sgd"
         "learning_rate": 0.005,
-        "epochs": 50,
+        "samplings": ("sequential", "random"),
+        "epochs": 60,
         "cells": ("rnn", "gru", "lstm", "deep gru"),
         "windows": 10_000,  # of 32 characters, one character apart
         "windows_batch": 128,
         "cells_epochs": 12,
         "seeds": 1,
+        "author_units": 128,
         "author_tokens": 150_000,  # characters of each author
         "author_steps": 500,  # training steps
         "seed": 0,
@@ -30,10 +33,13 @@ chapter = course.Chapter(
     fast={
         "tokens": 2_500,
         "units": 32,
+        "layers": 1,
+        "samplings": ("sequential",),
         "epochs": 2,
-        "cells": ("gru",),
+        "cells": ("rnn",),
         "windows": 1_000,
         "cells_epochs": 1,
+        "author_units": 16,
         "author_tokens": 20_000,
         "author_steps": 10,
     },
@@ -118,18 +124,24 @@ print("perplexity of counting", {f"{n}-grams": round(value, 2) for n, value in c
 # Two characters back help, three already hurt: most strings of four were never seen. A recurrent network has
 # no such table. Its state is what it chose to remember, and like pasts have like states.
 #
-# By hand, its perplexity takes the layers of `scratch` and four lines. `models.language_model` computes the
-# same.
+# By hand, the perplexity of a network that has learned nothing yet takes two layers of `scratch`.
+# `models.language_model` computes the same.
 
 # %%
 kerasdl.set_seed(settings.seed)
-small = compiled(models.language_model(vocabulary, "gru", units=16, layers=1))
-kernel, recurrent, bias, output, output_bias = small.get_weights()
-x, y = text.windows(tokens[:2_000], steps=32)
+reader = compiled(models.language_model(vocabulary, "gru", settings.author_units, 1), learning_rate=0.005)
+kernel, recurrent, bias, output, output_bias = reader.get_weights()
 
+
+def perplexity_of(model, tokens):
+    """On windows of 64 characters, each from a state of zeros; 156 of them are ten thousand characters."""
+    return text.perplexity(model.evaluate(*text.windows(tokens, 64), batch_size=156, verbose=0))
+
+
+x, y = text.windows(tokens[:10_000], 64)
 h = scratch.GRU(kernel, recurrent, bias).forward(text.one_hot(x, len(vocabulary)))
 by_hand = text.perplexity(scratch.SoftmaxCrossEntropy().forward(h @ output + output_bias, y))
-by_keras = text.perplexity(small.evaluate(x, y, verbose=0))
+by_keras = perplexity_of(reader, tokens[:10_000])
 print(f"perplexity before training: {by_hand:.6f} by hand, {by_keras:.6f} by the model")
 
 # %% [markdown]
@@ -145,11 +157,11 @@ print(f"perplexity before training: {by_hand:.6f} by hand, {by_keras:.6f} by the
 learned = tokens[: settings.tokens]
 batch, epochs = settings.batch_size, settings.epochs
 curves, deep = {}, {}
-for name in chapter.track(["sequential", "random"], "a book by heart"):
+for name in chapter.track(settings.samplings, "a book by heart"):
     kerasdl.set_seed(settings.seed)
     rows = batch if name == "sequential" else None
     deep[name] = model = compiled(
-        models.language_model(vocabulary, "lstm", settings.units, 2, batch_size=rows),
+        models.language_model(vocabulary, "lstm", settings.units, settings.layers, batch_size=rows),
         settings.optimizer,
         settings.learning_rate,
     )
@@ -283,23 +295,17 @@ corpora = {
 }
 print(f"A: {book.title}; B: {other_title}; {share:,} characters of each")
 
-kerasdl.set_seed(settings.seed)
-author = compiled(models.language_model(vocabulary, "gru", units=128, layers=1), learning_rate=0.005)
-start = training.snapshot(author)
+start = training.snapshot(reader)
 rows, letters_from = {}, {}
 for name, corpus in chapter.track(list(corpora.items()), "authors"):
     training.restore(start)
     generator = np.random.default_rng(settings.seed)
     places = generator.integers(0, len(corpus) - 65, (settings.author_steps * 32, 1)) + np.arange(65)
     windows = corpus[places]
-    author.fit(windows[:, :-1], windows[:, 1:], batch_size=32, shuffle=False, verbose=0)
-    rows[name] = {"characters": len(corpus)} | {
-        f"perplexity on {who}": text.perplexity(
-            author.evaluate(*text.windows(part, 64), batch_size=156, verbose=0)
-        )
-        for who, part in held_out.items()
-    }
-    letters_from[name] = models.generate(author, "the ", 90, temperature=0.5, seed=settings.seed)
+    reader.fit(windows[:, :-1], windows[:, 1:], batch_size=32, shuffle=False, verbose=0)
+    scores = {f"perplexity on {who}": perplexity_of(reader, part) for who, part in held_out.items()}
+    rows[name] = {"characters": len(corpus)} | scores
+    letters_from[name] = models.generate(reader, "the ", 90, temperature=0.5, seed=settings.seed)
 authors = pd.DataFrame(rows).T
 authors["characters"] = authors["characters"].astype(int)
 print(authors.round(2).to_string())
@@ -352,14 +358,15 @@ chapter.check(
     reference=1.0,
     source="d2l 0.17, 500 epochs",
 )
-chapter.check(
-    "by heart, random: train perplexity",
-    curves["random"][-1],
-    band=(1.0, 1.6),
-    tolerance=0.1,
-    reference=1.5,
-    source="d2l 0.17, an RNN",
-)
+if "random" in curves:
+    chapter.check(
+        "by heart, random: train perplexity",
+        curves["random"][-1],
+        band=(1.0, 1.6),
+        tolerance=0.1,
+        reference=1.5,
+        source="d2l 0.17, an RNN",
+    )
 chapter.check(
     "by heart: characters as in the book",
     heart,
