@@ -1,5 +1,8 @@
 """A language model that writes: the same text as by running the prefix again, on every backend."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -104,6 +107,16 @@ def test_one_program_serves_every_prompt_and_length():
     models.generate(model, "bad cab", 300, 1.0, seed=0)
     steps = 2 if keras.backend.backend() == "torch" else 0  # eager: each program's call is a call
     assert len(traced) == steps
+
+
+def test_a_writer_dies_with_its_model():
+    model = writer(layers=1)
+    _, program = language._writer(model)
+    alive = weakref.ref(program)
+    del model, program
+    gc.collect()  # the model, and with it the writer's entry
+    gc.collect()  # the writer, a ring of layers
+    assert alive() is None
 
 
 def test_the_present_weights_write():
