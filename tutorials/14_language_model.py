@@ -271,8 +271,8 @@ chapter.figure(
 
 # %% [markdown]
 # Every cell beats counting. The more a network can hold, the sooner it is at its best and the harder it falls
-# after: the deep GRU has nearly five times the parameters of the plain RNN. Between one cell and the next lies
-# less than what the three frameworks of the book make of one and the same GRU.
+# after: the deep GRU has nearly five times the parameters of the plain RNN. The cells lie closer together than
+# what the three frameworks of the book make of one and the same GRU.
 #
 # ## More text, and two authors
 #
