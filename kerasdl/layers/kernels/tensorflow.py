@@ -74,7 +74,7 @@ def _programs(cell, count: int, names: tuple, masked: bool, sequences: bool):
     def vectors_of(vectors):
         return [v[:, None] for v in vectors]
 
-    @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
+    @tf.function(jit_compile=True, autograph=False)
     def forward(*arguments):
         x, states, weights = unpack(arguments[: 1 + count + len(names)])
         matrices, vectors = cell.recurrent(weights)
@@ -109,7 +109,7 @@ def _programs(cell, count: int, names: tuple, masked: bool, sequences: bool):
         wanted = tf.transpose(outputs, (2, 0, 1)) if sequences else tf.zeros((0,), x.dtype)
         return (*map(tf.transpose, states), wanted), (outputs, *saved)
 
-    @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
+    @tf.function(jit_compile=True, autograph=False)
     def backward(tensors, masks, kept, gradients):
         x, states, weights = unpack(tensors)
         outputs, *saved = kept
