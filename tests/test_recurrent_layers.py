@@ -261,10 +261,10 @@ def second_derivative(layer, x):
     import torch
 
     tensor = torch.tensor(x, requires_grad=True)
-    try:
-        (slope,) = torch.autograd.grad(layer(tensor).sum(), tensor, create_graph=True)
-        (second,) = torch.autograd.grad((slope**2).sum(), tensor)
-    except NotImplementedError as error:
-        assert "gradient of a gradient" in str(error) or "not implemented" in str(error)
+    if isinstance(layer, layers.GRU):
+        with pytest.raises(NotImplementedError, match="gradient of a gradient"):
+            torch.autograd.grad(layer(tensor).sum(), tensor, create_graph=True)
         return None
+    (slope,) = torch.autograd.grad(layer(tensor).sum(), tensor, create_graph=True)
+    (second,) = torch.autograd.grad((slope**2).sum(), tensor)
     return second.detach().numpy()
