@@ -12,7 +12,7 @@ import pandas as pd
 
 from kerasdl import checks, random
 
-__all__ = ["Batches", "StopOnNaN", "check_targets", "fit", "restore", "snapshot"]
+__all__ = ["Batches", "ResetState", "StopOnNaN", "check_targets", "fit", "restore", "snapshot"]
 
 
 class Batches(keras.utils.PyDataset):
@@ -108,6 +108,24 @@ class StopOnNaN(keras.callbacks.Callback):
             raise FloatingPointError(
                 f"{name} is {value} after epoch {epoch + 1}: lower the learning rate, or clip the gradient"
             )
+
+
+class ResetState(keras.callbacks.Callback):
+    """Sets the states that :class:`kerasdl.layers.Carried` holds to zeros before each pass over the data."""
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._reset()
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        self._reset()
+
+    def on_predict_begin(self, logs: dict | None = None) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        for layer in self.model.layers:
+            if hasattr(layer, "reset_state"):
+                layer.reset_state()
 
 
 def check_targets(model: keras.Model, y: np.ndarray) -> None:

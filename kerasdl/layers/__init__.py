@@ -2,6 +2,21 @@
 
 from kerasdl.layers.dropout import Dropout
 from kerasdl.layers.maxout import Maxout
+from kerasdl.layers.peephole import PeepholeLSTMCell
 from kerasdl.layers.powers import Powers
+from kerasdl.layers.recurrent import GRU, LSTM, PeepholeLSTM, SimpleRNN
+from kerasdl.layers.sequences import Carried, Steps, Tokens
 
-__all__ = ["Dropout", "Maxout", "Powers"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "Carried",
+    "Dropout",
+    "Maxout",
+    "PeepholeLSTM",
+    "PeepholeLSTMCell",
+    "Powers",
+    "SimpleRNN",
+    "Steps",
+    "Tokens",
+]

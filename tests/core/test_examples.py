@@ -16,7 +16,7 @@ MODULES = [
 
 
 @pytest.mark.parametrize(
-    "name", ["kerasdl.checks", "kerasdl.files", "kerasdl.names", "kerasdl.random", *MODULES]
+    "name", ["kerasdl.checks", "kerasdl.files", "kerasdl.names", "kerasdl.random", "kerasdl.text", *MODULES]
 )
 def test_the_examples_run(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0

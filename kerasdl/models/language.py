@@ -1,0 +1,185 @@
+"""Which network foretells the next token, and how does it write?"""
+
+import weakref
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasdl import checks, random
+from kerasdl.initializers import GlorotUniform
+from kerasdl.layers import Carried, Tokens
+from kerasdl.models.recurrent import recurrent_layer
+from kerasdl.text import Vocabulary
+
+CHUNK = 256  # most steps that the compiled program takes at a time: any length, one program
+FREE = -1  # stands where no token is prescribed
+
+
+def language_model(
+    vocabulary: Vocabulary | int,
+    cell: str = "lstm",
+    units: int = 256,
+    layers: int = 2,
+    batch_size: int | None = None,
+) -> keras.Model:
+    """Return a network from tokens ``(batch, time)`` to the next token's logits ``(batch, time, vocabulary)``.
+
+    Tokens enter one-hot, pass the recurrent layers and one affine layer. Train it with
+    ``SparseCategoricalCrossentropy(from_logits=True)`` on the windows of :mod:`kerasdl.text`; the loss's
+    :func:`kerasdl.text.perplexity` is what language models are judged by. :func:`generate` lets it write.
+
+    Args:
+        vocabulary: what the tokens mean; it is saved with the model. Its length alone will do for training.
+        cell: ``"rnn"``, ``"gru"``, ``"lstm"`` or ``"peephole"``.
+        units: size of each layer's state.
+        layers: recurrent layers, at least 1.
+        batch_size: None: every window starts from a state of zeros. A number fixes the rows of a batch, and
+            each starts where this row ended in the batch before: for
+            :func:`kerasdl.text.sequential_windows`, unshuffled, with a
+            :class:`kerasdl.training.ResetState`.
+
+    Raises:
+        TypeError: a vocabulary that is neither that nor a whole number.
+        ValueError: a size below 1, an unknown cell; in use, sequences of length 0.
+
+    Example:
+        >>> language_model(Vocabulary.of("the time machine"), units=8).output_shape
+        (None, None, 9)
+    """
+    if batch_size is not None:
+        checks.positive_int("batch_size", batch_size)
+    tokens = keras.Input((None,), batch_size=batch_size, dtype="int32", name="tokens")
+    vectors = Tokens(vocabulary, name="one_hot")
+    outputs = vectors(tokens)
+    for number in range(1, checks.positive_int("layers", layers) + 1):
+        name = f"{cell}_{number}"
+        if batch_size is None:
+            layer = recurrent_layer(cell, units, return_sequences=True, name=name)
+        else:
+            layer = recurrent_layer(cell, units, return_sequences=True, return_state=True, name=name)
+            layer = Carried(layer, name=f"carried_{number}")
+        outputs = layer(outputs)
+    output = keras.layers.Dense(vectors.size, kernel_initializer=GlorotUniform(), name="output")
+    return keras.Model(tokens, output(outputs), name="language_model")
+
+
+def generate(
+    model: keras.Model,
+    prompt: str,
+    length: int,
+    temperature: float = 0.0,
+    seed: int | None = None,
+    vocabulary: Vocabulary | None = None,
+) -> str:
+    """Let a :func:`language_model` write on from a prompt, and return the prompt and what it wrote.
+
+    The state goes from step to step, so each token costs the same however long the text is, and on JAX and
+    TensorFlow one compiled program serves every prompt and length. At temperature 0 the likeliest token is
+    taken, the same on every backend as far as its lead exceeds float32's rounding. Above, tokens are drawn
+    from softmax(logits / temperature), as the largest of logits + temperature · g with standard Gumbel g
+    (Gumbel 1954; Maddison, Tarlow & Minka 2014): g comes from NumPy, so the draw is alike, too. Reserved
+    tokens are never written.
+
+    Args:
+        model: as :func:`language_model` made or ``keras.saving.load_model`` loaded it.
+        prompt: at least one token of the vocabulary.
+        length: tokens to write, at least 1.
+        temperature: 0 or above; 1 draws as the model predicts.
+        seed: of the draw; None: the next of the streams that :func:`kerasdl.set_seed` fixes.
+        vocabulary: default: the model's own.
+
+    Raises:
+        ValueError: a prompt that is empty or holds an unknown token, a vocabulary that does not fit the
+            model, a length below 1, a negative temperature, another kind of model.
+
+    Example:
+        >>> model = language_model(Vocabulary("ab"), units=4, layers=1)
+        >>> len(generate(model, "ab", length=5))
+        7
+    """
+    reads, writer = _writer(model)
+    vocabulary = reads.vocabulary if vocabulary is None else vocabulary
+    if vocabulary is None:
+        raise ValueError("vocabulary=None: this model knows only its length, so give one")
+    if len(vocabulary) != reads.size:
+        raise ValueError(
+            f"vocabulary has {len(vocabulary)} tokens, the model {reads.size}: give the model's own"
+        )
+    prescribed = vocabulary.encode(prompt)
+    if not len(prescribed):
+        raise ValueError(f"prompt={prompt!r} is empty: give at least one token to start from")
+    checks.positive_int("length", length)
+    generator = np.random.default_rng(seed) if seed is not None else random.generator("text")
+
+    # The last token written is not read: there are length + prompt − 1 steps.
+    steps = length + len(prescribed) - 1
+    told = np.full(-(-steps // CHUNK) * CHUNK, FREE, "int32")
+    told[: len(prescribed)] = prescribed
+    noise = np.zeros((len(told), reads.size), "float32")
+    if checks.not_negative("temperature", temperature):
+        noise[len(prescribed) - 1 : steps] = temperature * generator.gumbel(size=(length, reads.size))
+    noise[:, : len(vocabulary.reserved)] = -1e9
+    written, state = [], writer.start()
+    for begin in range(0, len(told), CHUNK):
+        part = slice(begin, begin + CHUNK)
+        count = np.array([min(CHUNK, steps - begin)], "int32")
+        tokens, *state = writer.predict_on_batch([count, told[part], noise[part], *state])
+        written.append(tokens)
+    numbers = np.concatenate(written)[len(prescribed) - 1 : steps]
+    return vocabulary.decode(np.concatenate([prescribed, numbers.astype("int32")]))
+
+
+class _Writer(keras.Model):
+    """Steps a language model's cells, up to CHUNK times in one program.
+
+    Its inputs are the number of steps ``(1,)``, the tokens prescribed ``(CHUNK,)`` or FREE, what is added to
+    the logits ``(CHUNK, vocabulary)``, the token before and the cells' states; its outputs the token that
+    follows each step, the last of them again, and the states.
+    """
+
+    def __init__(self, reads, recurrent, output):
+        super().__init__(name="writer")
+        self.reads, self.recurrent, self.output_layer = reads, recurrent, output
+
+    def start(self) -> list[np.ndarray]:
+        """Return token and states from which a text starts; the token is prescribed at once."""
+        sizes = [size for layer in self.recurrent for size in keras.tree.flatten(layer.state_size)]
+        return [np.zeros(1, "int32"), *(np.zeros((1, size), "float32") for size in sizes)]
+
+    def call(self, inputs):
+        count, told, noise, before, *flat = inputs
+        states = [[flat.pop(0) for _ in keras.tree.flatten(layer.state_size)] for layer in self.recurrent]
+
+        def step(t, carry):
+            written, token, states = carry
+            prescribed = ops.take(told, t, axis=0)
+            token = ops.where(prescribed == FREE, token, prescribed)
+            vector, after = ops.one_hot(token, self.reads.size), []
+            for layer, state in zip(self.recurrent, states, strict=True):
+                vector, state = layer.cell(vector, state)
+                after.append(list(state))
+            token = ops.argmax(self.output_layer(vector) + ops.take(noise, t, axis=0), axis=-1)
+            token = ops.cast(token, "int32")
+            return ops.slice_update(written, [t], token), token, after
+
+        written, token, states = ops.fori_loop(0, count[0], step, (ops.zeros_like(told), before, states))
+        return [written, token, *keras.tree.flatten(states)]
+
+
+_writers: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+
+
+def _writer(model: keras.Model) -> tuple[keras.layers.Layer, _Writer]:
+    """Return the layer that reads tokens, and the model's writer: one for as long as the model lives."""
+    if model not in _writers:
+        first, *middle, last = getattr(model, "layers", [None, None])[1:] or [None, None]
+        recurrent = [layer.layer if isinstance(layer, Carried) else layer for layer in middle]
+        if not (
+            isinstance(first, Tokens)
+            and isinstance(last, keras.layers.Dense)
+            and all(isinstance(layer, keras.layers.RNN) for layer in recurrent)
+        ):
+            raise ValueError(f"model={model!r}: give one that models.language_model made")
+        _writers[model] = _Writer(first, recurrent, last)
+    return _writers[model].reads, _writers[model]
