@@ -13,7 +13,7 @@ def gradients(function, *arrays):
     if backend == "jax":
         import jax
 
-        found = jax.grad(function, argnums=tuple(range(len(arrays))))(
+        found = jax.jit(jax.grad(function, argnums=tuple(range(len(arrays)))))(
             *map(keras.ops.convert_to_tensor, arrays)
         )
     elif backend == "tensorflow":

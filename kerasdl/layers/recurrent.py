@@ -1,27 +1,94 @@
-"""Which layers remember? Keras's recurrent ones and the peephole LSTM, with one interface."""
+"""Which layers remember? Keras's recurrent ones, faster, and the peephole LSTM.
+
+Each is a drop-in: arguments, weights, config, masks, states and results are stock Keras's. What differs is
+how the loop over time runs: see :mod:`kerasdl.layers.kernels`. Where the fast loop can't do what is asked,
+Keras's own runs.
+"""
 
 import keras
+from keras import ops
 
+from kerasdl.layers import kernels
+from kerasdl.layers.kernels import cells
 from kerasdl.layers.peephole import PeepholeLSTMCell
 
+_ACTIVATIONS = {getattr(keras.activations, name): name for name in cells.SLOPES}
+
+
+class _Fast:
+    """Runs the loop over time by the backend's kernel, where the layer's arguments allow it."""
+
+    def inner_loop(self, sequences, initial_state, mask, training: bool = False):
+        mask = mask[0] if isinstance(mask, (list, tuple)) else mask
+        kernel, arithmetic = kernels.load(), self._arithmetic()
+        drops_states = training and self.cell.recurrent_dropout
+        cudnn = getattr(self, "use_cudnn", False)
+        if (
+            kernel is None
+            or arithmetic is None
+            or drops_states
+            or self.unroll
+            or self.zero_output_for_mask
+            or cudnn is True
+            or (cudnn and kernel.has_cudnn(self, mask))
+        ):
+            return super().inner_loop(sequences, initial_state, mask, training)
+        dtype = self.cell.compute_dtype
+        if training and self.cell.dropout:
+            drop = self.cell.get_dropout_mask(sequences[:, 0, :])
+            # Where recurrent dropout is set too, Keras draws one mask for each gate.
+            if isinstance(drop, list):
+                return super().inner_loop(sequences, initial_state, mask, training)
+            sequences = sequences * ops.expand_dims(drop, 1)
+        if self.go_backwards:
+            sequences = ops.flip(sequences, axis=1)
+            mask = None if mask is None else ops.flip(mask, axis=1)
+        states = initial_state if isinstance(initial_state, (list, tuple)) else [initial_state]
+        if self.stateful:  # the variables are overwritten before the reverse pass reads them
+            states = [ops.copy(s) for s in states]
+        names = [getattr(self.cell, name, None) for name in cells.Weights._fields]
+        weights = [None if w is None else ops.cast(ops.convert_to_tensor(w), dtype) for w in names]
+        return kernel.recur(
+            arithmetic,
+            ops.cast(sequences, dtype),
+            states,
+            cells.Weights(*weights),
+            mask,
+            self.return_sequences,
+        )
+
+    def _arithmetic(self):
+        """Return the cell of :mod:`~kerasdl.layers.kernels.cells` that this layer's cell is, or None."""
+        cell = self.cell
+        activations = [cell.activation, getattr(cell, "recurrent_activation", keras.activations.sigmoid)]
+        if not all(one in _ACTIVATIONS for one in activations):
+            return None
+        names = [_ACTIVATIONS[one] for one in activations]
+        if type(cell) is keras.layers.GRUCell:
+            return cells.GRU(*names, bool(cell.reset_after))
+        if type(cell) is PeepholeLSTMCell:
+            return cells.PeepholeLSTM(*names, cell.form)
+        plain = {keras.layers.SimpleRNNCell: cells.SimpleRNN, keras.layers.LSTMCell: cells.LSTM}
+        return plain[type(cell)](*names) if type(cell) in plain else None
+
 
 @keras.saving.register_keras_serializable("kerasdl")
-class SimpleRNN(keras.layers.SimpleRNN):
-    """Drop-in for :class:`keras.layers.SimpleRNN`."""
+class SimpleRNN(_Fast, keras.layers.SimpleRNN):
+    """Drop-in for :class:`keras.layers.SimpleRNN`, faster."""
 
 
 @keras.saving.register_keras_serializable("kerasdl")
-class GRU(keras.layers.GRU):
-    """Drop-in for :class:`keras.layers.GRU`."""
+class GRU(_Fast, keras.layers.GRU):
+    """Drop-in for :class:`keras.layers.GRU`, faster."""
 
 
 @keras.saving.register_keras_serializable("kerasdl")
-class LSTM(keras.layers.LSTM):
-    """Drop-in for :class:`keras.layers.LSTM`."""
+class LSTM(_Fast, keras.layers.LSTM):
+    """Drop-in for :class:`keras.layers.LSTM`, faster."""
 
 
 @keras.saving.register_keras_serializable("kerasdl")
-class PeepholeLSTM(keras.layers.RNN):
+class PeepholeLSTM(_Fast, keras.layers.RNN):
     """An LSTM whose gates see the cell state: "peepholes" (Gers & Schmidhuber 2000).
 
     With σ the ``recurrent_activation`` and tanh the ``activation``::

@@ -1,0 +1,227 @@
+"""What does a recurrent cell compute, forward and in reverse? The arithmetic alone, for every backend.
+
+A cell is written once, in terms of a few operations that each backend's module brings (``ops``): split and
+join gates, send a vector through a matrix, the activations. Whether a state is ``(batch, units)`` or
+``(units, batch)`` is the backend's choice, for one of them multiplies faster than the other.
+
+For one step, ``step`` takes the projected input x W + b and the states, and returns the new states and what
+the reverse pass will need; ``back`` takes the gradient with respect to the new states and that, and returns
+the gradient with respect to the projected input (and, for the GRU, to the projected state), then to the old
+states. No weight's gradient is summed step by step: ``gradients`` takes those of all steps at once, as
+matrices with one row for each step of each sample.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+# From an activation's value to its slope there.
+SLOPES = {
+    "tanh": lambda ops, y: 1 - y * y,
+    "sigmoid": lambda ops, y: y * (1 - y),
+    "relu": lambda ops, y: ops.positive(y),
+    "linear": lambda ops, y: 1,
+}
+
+
+class Weights(NamedTuple):
+    """A layer's weights in Keras's layout; those that it does not have are None."""
+
+    kernel: object
+    recurrent_kernel: object
+    bias: object = None
+    peephole_kernel: object = None
+
+
+@dataclass(frozen=True)
+class _Cell:
+    activation: str = "tanh"
+    recurrent_activation: str = "sigmoid"
+    # How many arrays ``step`` saves and ``back`` returns of slopes.
+    saves, slopes = 1, 1
+
+    def recurrent(self, w: Weights) -> tuple[tuple, tuple]:
+        """Return the matrices that states go through and the vectors that are added to or scale them."""
+        return (w.recurrent_kernel,), ()
+
+    def input_bias(self, w: Weights):
+        """Return the bias of the projected input, or None."""
+        return w.bias
+
+    def _act(self, ops, z):
+        return getattr(ops, self.activation)(z)
+
+    def _gate(self, ops, z):
+        return getattr(ops, self.recurrent_activation)(z)
+
+    def _act_slope(self, ops, y):
+        return SLOPES[self.activation](ops, y)
+
+    def _gate_slope(self, ops, y):
+        return SLOPES[self.recurrent_activation](ops, y)
+
+    def projected(self, ops, slopes: tuple):
+        """Return the gradient with respect to the projected inputs, from what ``back`` returned."""
+        return slopes[0]
+
+    def gradients(self, ops, slopes: tuple, saved, h, w: Weights) -> tuple:
+        """Return the gradients of recurrent kernel, bias and peephole kernel (None where there is none).
+
+        ``slopes`` are what ``back`` returned, ``h`` the states before each step, both ``(rows, …)``;
+        ``saved(n)`` is the n-th of what ``step`` saved, in that form.
+        """
+        (dz,) = slopes
+        return ops.outer(h, dz), ops.total(dz), None
+
+
+class SimpleRNN(_Cell):
+    """h' = act(z + h U) (Elman 1990)."""
+
+    def step(self, ops, z, states, matrices, vectors):
+        (h,), (u,) = states, matrices
+        new = self._act(ops, z + ops.through(h, u))
+        return (new,), (new,)
+
+    def back(self, ops, d_states, saved, matrices, vectors):
+        (d,), (new,), (u,) = d_states, saved, matrices
+        dz = d * self._act_slope(ops, new)
+        return (dz,), (ops.through(dz, u),)
+
+
+class LSTM(_Cell):
+    """Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000; gates i, f, c, o as in Keras."""
+
+    saves = 6
+
+    def step(self, ops, z, states, matrices, vectors):
+        (h, c), (u,) = states, matrices
+        i, f, g, o = ops.split(z + ops.through(h, u), 4)
+        i, f, o = self._gate(ops, i), self._gate(ops, f), self._gate(ops, o)
+        g = self._act(ops, g)
+        new = f * c + i * g
+        shown = self._act(ops, new)
+        return (o * shown, new), (i, f, g, o, c, shown)
+
+    def back(self, ops, d_states, saved, matrices, vectors):
+        (dh, dc), (i, f, g, o, c, shown), (u,) = d_states, saved, matrices
+        dc = dc + dh * o * self._act_slope(ops, shown)
+        dz = ops.join(
+            (
+                dc * g * self._gate_slope(ops, i),
+                dc * c * self._gate_slope(ops, f),
+                dc * i * self._act_slope(ops, g),
+                dh * shown * self._gate_slope(ops, o),
+            )
+        )
+        return (dz,), (ops.through(dz, u), dc * f)
+
+
+@dataclass(frozen=True)
+class GRU(_Cell):
+    """Cho et al. 2014, gates z, r, h; the reset gate after the product (Keras's default) or before it."""
+
+    reset_after: bool = True
+    slopes = 2
+
+    @property
+    def saves(self) -> int:
+        return 5 if self.reset_after else 4
+
+    def recurrent(self, w: Weights):
+        if self.reset_after:
+            return (w.recurrent_kernel,), (() if w.bias is None else (w.bias[1],))
+        units = w.recurrent_kernel.shape[0]
+        return (w.recurrent_kernel[:, : 2 * units], w.recurrent_kernel[:, 2 * units :]), ()
+
+    def input_bias(self, w: Weights):
+        return w.bias[0] if self.reset_after and w.bias is not None else w.bias
+
+    def step(self, ops, z, states, matrices, vectors):
+        (h,) = states
+        of_u, of_r, of_n = ops.split(z, 3)
+        if self.reset_after:
+            from_h = ops.through(h, matrices[0])
+            h_u, h_r, h_n = ops.split(from_h + vectors[0] if vectors else from_h, 3)
+        else:
+            h_u, h_r = ops.split(ops.through(h, matrices[0]), 2)
+        u, r = self._gate(ops, of_u + h_u), self._gate(ops, of_r + h_r)
+        if self.reset_after:
+            n = self._act(ops, of_n + r * h_n)
+        else:
+            n, h_n = self._act(ops, of_n + ops.through(r * h, matrices[1])), h
+        return (u * h + (1 - u) * n,), (u, r, n, h, h_n) if self.reset_after else (u, r, n, h)
+
+    def back(self, ops, d_states, saved, matrices, vectors):
+        (d,), (u, r, n, h, *h_n) = d_states, saved
+        du = d * (h - n) * self._gate_slope(ops, u)
+        dn = d * (1 - u) * self._act_slope(ops, n)
+        if self.reset_after:
+            dr = dn * h_n[0] * self._gate_slope(ops, r)
+            dz, from_h = ops.join((du, dr, dn)), ops.join((du, dr, dn * r))
+            return (dz, from_h), (d * u + ops.through(from_h, matrices[0]),)
+        reset = ops.through(dn, matrices[1])
+        gates = ops.join((du, reset * h * self._gate_slope(ops, r)))
+        old = d * u + reset * r + ops.through(gates, matrices[0])
+        return (gates, dn), (old,)
+
+    def gradients(self, ops, slopes, saved, h, w):
+        if self.reset_after:
+            dz, from_h = slopes
+            bias = None if w.bias is None else ops.stack((ops.total(dz), ops.total(from_h)))
+            return ops.outer(h, from_h), bias, None
+        gates, dn = slopes
+        kernel = ops.columns((ops.outer(h, gates), ops.outer(saved(1) * h, dn)))
+        return kernel, ops.total(ops.columns(slopes)), None
+
+    def projected(self, ops, slopes):
+        return slopes[0] if self.reset_after else ops.columns(slopes)
+
+
+@dataclass(frozen=True)
+class PeepholeLSTM(_Cell):
+    """Gers & Schmidhuber 2000: gates see the cell state, unit by unit or, in full, through matrices."""
+
+    form: str = "per_unit"
+    saves = 6
+
+    def recurrent(self, w: Weights):
+        if self.form == "per_unit":
+            return (w.recurrent_kernel,), tuple(w.peephole_kernel[n] for n in range(3))
+        return (w.recurrent_kernel, w.peephole_kernel), ()
+
+    def step(self, ops, z, states, matrices, vectors):
+        h, c = states
+        i, f, g, o = ops.split(z + ops.through(h, matrices[0]), 4)
+        if self.form == "per_unit":
+            see_i, see_f = vectors[0] * c, vectors[1] * c
+        else:
+            see_i, see_f, see_o = ops.split(ops.through(c, matrices[1]), 3)
+        i, f, g = self._gate(ops, i + see_i), self._gate(ops, f + see_f), self._act(ops, g)
+        new = f * c + i * g
+        o = self._gate(ops, o + (vectors[2] * new if self.form == "per_unit" else see_o))
+        shown = self._act(ops, new)
+        return (o * shown, new), (i, f, g, o, c, shown)
+
+    def back(self, ops, d_states, saved, matrices, vectors):
+        (dh, dc), (i, f, g, o, c, shown) = d_states, saved
+        do = dh * shown * self._gate_slope(ops, o)
+        dc = dc + dh * o * self._act_slope(ops, shown)
+        if self.form == "per_unit":
+            dc = dc + do * vectors[2]
+        di, df = dc * g * self._gate_slope(ops, i), dc * c * self._gate_slope(ops, f)
+        dz = ops.join((di, df, dc * i * self._act_slope(ops, g), do))
+        if self.form == "per_unit":
+            seen = di * vectors[0] + df * vectors[1]
+        else:
+            seen = ops.through(ops.join((di, df, do)), matrices[1])
+        return (dz,), (ops.through(dz, matrices[0]), dc * f + seen)
+
+    def gradients(self, ops, slopes, saved, h, w):
+        (dz,) = slopes
+        di, df, _, do = ops.cut(dz, 4)
+        c = saved(4)
+        if self.form == "per_unit":
+            new = saved(1) * c + saved(0) * saved(2)
+            peephole = ops.stack((ops.total(di * c), ops.total(df * c), ops.total(do * new)))
+        else:
+            peephole = ops.outer(c, ops.columns((di, df, do)))
+        return ops.outer(h, dz), ops.total(dz), peephole

@@ -1,0 +1,154 @@
+"""How does a recurrence run fast on TensorFlow? Two XLA programs: one loop forward, one in reverse.
+
+As on JAX, states are ``(units, batch)`` and the input is projected inside the loop: see
+:mod:`kerasdl.layers.kernels.jax`. Inside a model that Keras compiles, the programs become part of its own.
+"""
+
+import functools
+
+import tensorflow as tf
+
+from kerasdl.layers.kernels.cells import Weights
+
+
+class _Ops:
+    """The operations of :mod:`kerasdl.layers.kernels.cells` on ``(units, batch)``."""
+
+    sigmoid, tanh, relu = map(staticmethod, (tf.sigmoid, tf.tanh, tf.nn.relu))
+    stack = staticmethod(tf.stack)
+    linear = staticmethod(lambda z: z)
+    positive = staticmethod(lambda y: tf.cast(y > 0, y.dtype))
+    through = staticmethod(lambda v, matrix: tf.matmul(matrix, v))
+    split = staticmethod(lambda z, n: tf.split(z, n, axis=0))
+    join = staticmethod(lambda parts: tf.concat(parts, axis=0))
+    # On rows: ``(steps · batch, …)``.
+    total = staticmethod(lambda rows: tf.reduce_sum(rows, axis=0))
+    outer = staticmethod(lambda a, b: tf.matmul(a, b, transpose_a=True))
+    columns = staticmethod(lambda parts: tf.concat(parts, axis=1))
+    cut = staticmethod(lambda rows, n: tf.split(rows, n, axis=1))
+
+
+def recur(cell, x, states, weights: Weights, mask=None, sequences: bool = True):
+    """Run a cell over time: see :func:`kerasdl.layers.kernels.jax.recur`."""
+    present = [name for name, w in zip(Weights._fields, weights, strict=True) if w is not None]
+    forward, backward = _programs(cell, len(states), tuple(present), mask is not None, sequences)
+    masks = [] if mask is None else [tf.cast(mask, "bool")]
+
+    @tf.custom_gradient
+    def run(*tensors):
+        # An outer tape must not look into the program: its gradient is given here.
+        results, kept = forward(*map(tf.stop_gradient, tensors), *masks)
+        return results, lambda *gradients: backward(tensors, masks, kept, gradients)
+
+    tensors = [x, *states, *(w for w in weights if w is not None)]
+    *states, outputs = run(*map(tf.convert_to_tensor, tensors))
+    last = states[0]
+    if mask is not None:
+        # Keras holds zeros until a row's first step that counts, whatever the initial state.
+        started = tf.cast(tf.cumsum(tf.cast(mask, "int32"), axis=1) > 0, x.dtype)[..., None]
+        last = last * started[:, -1]
+        outputs = outputs * started if sequences else outputs
+    return last, outputs if sequences else last[:, None], states
+
+
+@functools.cache
+def _programs(cell, count: int, names: tuple, masked: bool, sequences: bool):
+    """Return the forward and backward program for one kind of call; TensorFlow keeps one trace a shape."""
+
+    def unpack(tensors):
+        x, states, weights = tensors[0], tensors[1 : 1 + count], tensors[1 + count :]
+        return x, states, Weights(**{"bias": None, **dict(zip(names, weights, strict=True))})
+
+    def vectors_of(vectors):
+        return [v[:, None] for v in vectors]
+
+    @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
+    def forward(*arguments):
+        x, states, weights = unpack(arguments[: 1 + count + len(names)])
+        matrices, vectors = cell.recurrent(weights)
+        kernel, matrices, vectors = (
+            tf.transpose(weights.kernel),
+            list(map(tf.transpose, matrices)),
+            vectors_of(vectors),
+        )
+        bias = cell.input_bias(weights)
+        x = tf.transpose(x, (1, 2, 0))
+        mask = tf.transpose(arguments[-1])[:, None] if masked else None
+        time = tf.shape(x)[0]
+
+        def step(t, states, stacks):
+            z = tf.matmul(kernel, x[t])
+            z = z if bias is None else z + bias[:, None]
+            new, saved = cell.step(_Ops, z, states, matrices, vectors)
+            if masked:
+                new = tuple(tf.where(mask[t], n, s) for n, s in zip(new, states, strict=True))
+            return (
+                t + 1,
+                tuple(new),
+                tuple(a.write(t, v) for a, v in zip(stacks, (new[0], *saved), strict=True)),
+            )
+
+        states = tuple(map(tf.transpose, states))
+        stacks = tuple(tf.TensorArray(x.dtype, time) for _ in range(1 + cell.saves))
+        _, states, stacks = tf.while_loop(
+            lambda t, *_: t < time, step, (0, states, stacks), maximum_iterations=time
+        )
+        outputs, *saved = (a.stack() for a in stacks)
+        wanted = tf.transpose(outputs, (2, 0, 1)) if sequences else tf.zeros((0,), x.dtype)
+        return (*map(tf.transpose, states), wanted), (outputs, *saved)
+
+    @tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
+    def backward(tensors, masks, kept, gradients):
+        x, states, weights = unpack(tensors)
+        outputs, *saved = kept
+        *d_states, d_outputs = gradients
+        matrices, vectors = cell.recurrent(weights)
+        vectors = vectors_of(vectors)
+        d_outputs = tf.transpose(d_outputs, (1, 2, 0)) if sequences else None
+        mask = tf.transpose(masks[0])[:, None] if masked else None
+        time = tf.shape(x)[1]
+
+        def back(n, d_states, stacks):
+            t = time - 1 - n
+            if sequences:
+                d_states = (d_states[0] + d_outputs[t], *d_states[1:])
+            moved = d_states if mask is None else tuple(tf.where(mask[t], d, 0) for d in d_states)
+            slopes, old = cell.back(_Ops, moved, [s[t] for s in saved], matrices, vectors)
+            if masked:
+                old = tuple(
+                    o + tf.where(mask[t], tf.zeros_like(d), d) for o, d in zip(old, d_states, strict=True)
+                )
+            return (
+                n + 1,
+                tuple(old),
+                tuple(a.write(t, tf.transpose(s)) for a, s in zip(stacks, slopes, strict=True)),
+            )
+
+        d_states = tuple(map(tf.transpose, d_states))
+        stacks = tuple(tf.TensorArray(x.dtype, time) for _ in range(cell.slopes))
+        _, d_states, stacks = tf.while_loop(
+            lambda n, *_: n < time, back, (0, d_states, stacks), maximum_iterations=time
+        )
+
+        def rows(stacked):
+            return tf.reshape(stacked, (-1, stacked.shape[-1]))
+
+        slopes = tuple(rows(a.stack()) for a in stacks)
+        before = tf.concat([states[0][None], tf.transpose(outputs[:-1], (0, 2, 1))], axis=0)
+        recurrent, bias, peephole = cell.gradients(
+            _Ops, slopes, lambda n: rows(tf.transpose(saved[n], (0, 2, 1))), rows(before), weights
+        )
+        dz = cell.projected(_Ops, slopes)
+        d_x = tf.matmul(dz, weights.kernel, transpose_b=True)
+        d_x = tf.transpose(tf.reshape(d_x, (time, -1, x.shape[2])), (1, 0, 2))
+        kernel = _Ops.outer(rows(tf.transpose(x, (1, 0, 2))), dz)
+        every = Weights(kernel, recurrent, bias, peephole)
+        return (d_x, *map(tf.transpose, d_states), *(getattr(every, name) for name in names))
+
+    return forward, backward
+
+
+def has_cudnn(layer, mask) -> bool:
+    """Return whether stock Keras would run this layer on cuDNN."""
+    fits = type(layer.cell).__name__ == "LSTMCell" or getattr(layer.cell, "reset_after", False)
+    return bool(tf.config.list_physical_devices("GPU")) and fits and layer.use_bias

@@ -1,0 +1,116 @@
+"""How does a recurrence run fast on PyTorch? Its fused LSTM where that serves; else one pass each way.
+
+The passes run outside the tape: autograd records one node for the whole recurrence, and the weight gradients
+are one product over all steps.
+"""
+
+import torch
+
+from kerasdl.layers.kernels.cells import LSTM, Weights
+
+
+class _Ops:
+    """The operations of :mod:`kerasdl.layers.kernels.cells` on ``(batch, units)``."""
+
+    sigmoid, tanh, relu = map(staticmethod, (torch.sigmoid, torch.tanh, torch.relu))
+    stack = staticmethod(torch.stack)
+    linear = staticmethod(lambda z: z)
+    positive = staticmethod(lambda y: (y > 0).to(y.dtype))
+    through = staticmethod(torch.mm)
+    split = staticmethod(lambda z, n: z.chunk(n, dim=1))
+    join = staticmethod(lambda parts: torch.cat(parts, dim=1))
+    total = staticmethod(lambda rows: rows.sum(dim=0))
+    outer = staticmethod(lambda a, b: a.T @ b)
+    columns, cut = join, split
+
+
+def recur(cell, x, states, weights: Weights, mask=None, sequences: bool = True):
+    """Run a cell over time: see :func:`kerasdl.layers.kernels.jax.recur`."""
+    if mask is not None:
+        mask = mask.bool()
+    fused = (
+        cell == LSTM() and x.dtype == torch.float32 and x.device.type == "cpu" and weights.bias is not None
+    )
+    if fused and mask is None:
+        outputs, states = _fused_lstm(x, states, weights)
+    else:
+        outputs, *states = _Recurrence.apply(cell, mask, len(states), x, *states, *weights)
+    last = outputs[:, -1]
+    if mask is not None:
+        # Keras holds zeros until a row's first step that counts, whatever the initial state.
+        started = mask.cummax(dim=1).values[..., None]
+        outputs, last = outputs * started, last * started[:, -1]
+    return last, outputs if sequences else last[:, None], list(states)
+
+
+def _fused_lstm(x, states, weights):
+    h, c = states
+    bias = weights.bias
+    flat = [weights.kernel.T, weights.recurrent_kernel.T, bias, torch.zeros_like(bias)]
+    training = torch.is_grad_enabled()
+    outputs, h, c = torch._VF.lstm(x, (h[None], c[None]), flat, True, 1, 0.0, training, False, True)
+    return outputs, (h[0], c[0])
+
+
+class _Recurrence(torch.autograd.Function):
+    @staticmethod
+    def forward(context, cell, mask, count, x, *arguments):
+        states, weights = arguments[:count], Weights(*arguments[count:])
+        matrices, vectors = cell.recurrent(weights)
+        keep = any(context.needs_input_grad)
+        z = torch.matmul(x.transpose(0, 1), weights.kernel)
+        bias = cell.input_bias(weights)
+        if bias is not None:
+            z += bias
+        outputs, saved = x.new_empty(x.shape[1], x.shape[0], states[0].shape[1]), []
+        present = states
+        for t, z_t in enumerate(z):
+            new, kept = cell.step(_Ops, z_t, present, matrices, vectors)
+            if mask is not None:
+                m = mask[:, t, None]
+                new = tuple(torch.where(m, n, s) for n, s in zip(new, present, strict=True))
+            outputs[t], present = new[0], new
+            if keep:
+                saved.append(kept)
+        if keep:
+            context.cell, context.mask, context.count, context.saved = cell, mask, count, saved
+            context.save_for_backward(x, outputs, *arguments)
+        return outputs.transpose(0, 1), *present
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(context, d_outputs, *d_states):
+        x, outputs, *arguments = context.saved_tensors
+        cell, mask, saved = context.cell, context.mask, context.saved
+        states, weights = arguments[: context.count], Weights(*arguments[context.count :])
+        matrices, vectors = cell.recurrent(weights)
+        matrices = [m.T.contiguous() for m in matrices]
+        slopes = [None] * len(saved)
+        for t in reversed(range(len(saved))):
+            d_states = (d_states[0] + d_outputs[:, t], *d_states[1:])
+            moved = d_states
+            if mask is not None:
+                m = mask[:, t, None]
+                moved = tuple(d * m for d in d_states)
+            slopes[t], old = cell.back(_Ops, moved, saved[t], matrices, vectors)
+            if mask is not None:
+                old = tuple(o + d * ~m for o, d in zip(old, d_states, strict=True))
+            d_states = old
+        slopes = tuple(map(torch.cat, zip(*slopes, strict=True)))
+        before = torch.cat([states[0], outputs[:-1].flatten(0, 1)])
+        recurrent, bias, peephole = cell.gradients(
+            _Ops, slopes, lambda n: torch.cat([kept[n] for kept in saved]), before, weights
+        )
+        dz = cell.projected(_Ops, slopes)
+        d_x = None
+        if context.needs_input_grad[3]:
+            d_x = (dz @ weights.kernel.T).view(x.shape[1], x.shape[0], x.shape[2]).transpose(0, 1)
+        kernel = x.transpose(0, 1).flatten(0, 1).T @ dz
+        bias = None if weights.bias is None else bias
+        return None, None, None, d_x, *d_states, kernel, recurrent, bias, peephole
+
+
+def has_cudnn(layer, mask) -> bool:
+    """Return whether stock Keras would run this layer on cuDNN."""
+    fits = type(layer.cell).__name__ == "LSTMCell" or getattr(layer.cell, "reset_after", False)
+    return torch.cuda.is_available() and fits and layer.use_bias and mask is None
