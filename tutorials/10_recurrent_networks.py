@@ -419,7 +419,7 @@ def learn(model, x, y, batch_size):
     model.compile(keras.optimizers.Adam(settings.learning_rate, global_clipnorm=1.0), "mse")
     kerasdl.set_seed(settings.seed)
     epochs, began = settings.epochs, clock()
-    training.fit(model, x, y, epochs=epochs, batch_size=batch_size, report_every=epochs // 2)
+    training.fit(model, x, y, epochs=epochs, batch_size=batch_size, report_every=epochs)
     return clock() - began
 
 

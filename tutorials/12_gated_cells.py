@@ -16,6 +16,7 @@ chapter = course.Chapter(
         "units": 32,
         "examples": 1000,
         "epochs": 30,
+        "report_every": 2,  # epochs between two points of a learning curve
         "few": 100,  # sequences in the section on overfitting
         "few_length": 30,
         "few_epochs": 200,
@@ -250,10 +251,10 @@ def build(cell, length):
     return model
 
 
-def learn(model, x, y, epochs, looks):
+def learn(model, x, y, epochs, report_every):
     kerasdl.set_seed(settings.seed)  # the same batches for all
-    every = epochs // looks
-    return training.fit(model, x, y, epochs=epochs, batch_size=settings.batch_size, report_every=every)
+    batch_size = settings.batch_size
+    return training.fit(model, x, y, epochs=epochs, batch_size=batch_size, report_every=report_every)
 
 
 def error(model, x, y):
@@ -268,7 +269,7 @@ histories, trained, rows = {}, {}, {}
 for name, (cell, length) in chapter.track(list(runs.items()), "cells"):
     trained[name] = model = build(cell, length)
     began = clock()
-    history = learn(model, x, y, settings.epochs, looks=settings.epochs // 2)
+    history = learn(model, x, y, settings.epochs, settings.report_every)
     histories[name] = history.index * len(x) // settings.batch_size, history.loss
     rows[name] = {
         "parameters": model.count_params(),
@@ -316,7 +317,7 @@ x_short, y_short = draw(generator, settings.test_examples, settings.few_length)
 by_heart = {}
 for cell in chapter.track(settings.cells, "few examples"):
     model = build(cell, settings.few_length)
-    learn(model, x_few, y_few, settings.few_epochs, looks=1)
+    learn(model, x_few, y_few, settings.few_epochs, settings.few_epochs)
     by_heart[names[cell]] = {
         "parameters": model.count_params(),
         "training error": error(model, x_few, y_few),
@@ -382,7 +383,7 @@ chapter.finish()
 # %% [markdown]
 # ## What to try
 #
-# - `--set length=60 --set cells=rnn,`: from what length on does the plain network fail?
+# - `--set length=60`, then 30: from what length on does the plain network fail?
 # - `--set length=300`: do the gates hold? Which of them is slowest to learn?
 # - Give `chrono` a length of 20 for sequences of 110. How sharp is the need for an open gate?
 # - Train the LSTM with forget bias 1 for ten times as long. When does its error leave the line?
