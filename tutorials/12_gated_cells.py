@@ -265,9 +265,9 @@ names = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM", "peephole": "peephole LSTM"
 runs = {names[cell]: (cell, settings.length) for cell in settings.cells}
 if not chapter.fast:
     runs["LSTM, forget bias 1"] = ("lstm", None)
-histories, trained, rows = {}, {}, {}
+histories, rows = {}, {}
 for name, (cell, length) in chapter.track(list(runs.items()), "cells"):
-    trained[name] = model = build(cell, length)
+    model = build(cell, length)
     began = clock()
     history = learn(model, x, y, settings.epochs, settings.report_every)
     histories[name] = history.index * len(x) // settings.batch_size, history.loss
