@@ -129,13 +129,14 @@ class Vocabulary:
             if asked and name not in self.reserved:
                 raise ValueError(f"{name}=True: this vocabulary reserves no {name!r} token")
         split = _split(text, self.unit)
-        numbers = [self._numbers.get(token, self.unknown) for token in split]
-        if None in numbers:
+        numbers = list(map(self._numbers.get, split))
+        if None in numbers and self.unknown is None:
             place = numbers.index(None)
             raise ValueError(
                 f"text holds the {self.unit} {split[place]!r} ({self.unit} {place + 1}), which the "
                 "vocabulary does not know: leave it out, or reserve 'unknown'"
             )
+        numbers = [self.unknown if number is None else number for number in numbers]
         return np.array([self.begin] * begin + numbers + [self.end] * end, "int32")
 
     def encode_all(self, texts: Iterable[str], begin: bool = False, end: bool = False) -> np.ndarray:

@@ -1,5 +1,6 @@
 """What does Keras lack? Layers that the course and its users need."""
 
+from kerasdl.layers.attention import Attention
 from kerasdl.layers.dropout import Dropout
 from kerasdl.layers.maxout import Maxout
 from kerasdl.layers.peephole import PeepholeLSTMCell
@@ -10,6 +11,7 @@ from kerasdl.layers.sequences import Carried, Steps, Tokens
 __all__ = [
     "GRU",
     "LSTM",
+    "Attention",
     "Carried",
     "Dropout",
     "Maxout",

@@ -60,7 +60,7 @@ class Tokens(keras.layers.Layer):
     """Turns the numbers of tokens into vectors: one-hot, or learned ones of a given width.
 
     Maps ``(batch, time)`` of int32 to ``(batch, time, width)``, and masks padding where the vocabulary
-    reserves it. Encode with this vocabulary: a number outside it has no vector, and on some backends no error.
+    reserves it. Encode with this vocabulary: a number outside it has no vector, and few backends say so.
 
     Args:
         vocabulary: a :class:`kerasdl.text.Vocabulary`, which is saved with the model, or its length.
@@ -164,4 +164,4 @@ class Carried(keras.layers.Wrapper):
     def reset_state(self) -> None:
         """Set every row's state to zeros."""
         for state in self.states:
-            state.assign(ops.zeros_like(state))
+            state.assign(ops.zeros(state.shape))

@@ -23,7 +23,7 @@ def language_model(
     layers: int = 2,
     batch_size: int | None = None,
 ) -> keras.Model:
-    """Return a network from tokens ``(batch, time)`` to the next token's logits ``(batch, time, vocabulary)``.
+    """Return a network from tokens ``(batch, time)`` to logits of the next, ``(batch, time, vocabulary)``.
 
     Tokens enter one-hot, pass the recurrent layers and one affine layer. Train it with
     ``SparseCategoricalCrossentropy(from_logits=True)`` on the windows of :mod:`kerasdl.text`; the loss's
@@ -173,13 +173,14 @@ _writers: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 def _writer(model: keras.Model) -> tuple[keras.layers.Layer, _Writer]:
     """Return the layer that reads tokens, and the model's writer: one for as long as the model lives."""
     if model not in _writers:
-        first, *middle, last = getattr(model, "layers", [None, None])[1:] or [None, None]
-        recurrent = [layer.layer if isinstance(layer, Carried) else layer for layer in middle]
+        inner = getattr(model, "layers", [])[1:]
+        recurrent = [layer.layer if isinstance(layer, Carried) else layer for layer in inner[1:-1]]
         if not (
-            isinstance(first, Tokens)
-            and isinstance(last, keras.layers.Dense)
+            recurrent
+            and isinstance(inner[0], Tokens)
+            and isinstance(inner[-1], keras.layers.Dense)
             and all(isinstance(layer, keras.layers.RNN) for layer in recurrent)
         ):
             raise ValueError(f"model={model!r}: give one that models.language_model made")
-        _writers[model] = _Writer(first, recurrent, last)
+        _writers[model] = _Writer(inner[0], recurrent, inner[-1])
     return _writers[model].reads, _writers[model]

@@ -39,7 +39,7 @@ def output_recurrent(features: int, outputs: int = 1, units: int = 256) -> keras
 
 
 def free_running(model: keras.Model) -> keras.Model:
-    """Return an :func:`output_recurrent` model that hears itself: ``(batch, time, features)`` is all it needs.
+    """Return an :func:`output_recurrent` model that hears itself: its only input is x.
 
     The two share their weights: train one, run the other. It may be compiled and trained as well, through
     time, without a teacher.

@@ -63,10 +63,10 @@ def one_to_many(
     layers: int = 1,
     every_step: bool = True,
 ) -> keras.Model:
-    """Return a network that makes a sequence of one input: ``(batch, features)`` to ``(batch, steps, outputs)``.
+    """Return a network that makes one input a sequence, ``(batch, steps, outputs)``.
 
     Args:
-        features: size of the input.
+        features: size of the input, ``(batch, features)``.
         steps: length of the sequence, at least 1.
         outputs: numbers a step; linear.
         cell, units, layers: as in :func:`recurrent_stack`.
@@ -112,7 +112,7 @@ def many_to_one(
         (None, 2)
     """
     stack = recurrent_stack(features, cell, units, layers, bidirectional, dropout, False, mask_value)
-    return keras.Model(stack.inputs, _dense(outputs)(stack.outputs[0]), name="many_to_one")
+    return keras.Model(stack.input, _dense(outputs)(stack.output), name="many_to_one")
 
 
 def many_to_many(
@@ -127,8 +127,9 @@ def many_to_many(
 ) -> keras.Model:
     """Return a network that answers at each step: ``(batch, time, features)`` to ``(batch, time, outputs)``.
 
-    The arguments are those of :func:`many_to_one`. Where steps are masked, Keras's losses and metrics leave
-    them out.
+    The arguments are those of :func:`many_to_one`. Where steps are masked, Keras's losses leave them
+    out; its metrics do on TensorFlow and PyTorch, on JAX (keras 3.15) only ``weighted_metrics`` with the
+    mask as ``sample_weight``.
 
     Raises:
         ValueError: as :func:`recurrent_stack`.
@@ -138,7 +139,7 @@ def many_to_many(
         (None, None, 2)
     """
     stack = recurrent_stack(features, cell, units, layers, bidirectional, dropout, True, mask_value)
-    return keras.Model(stack.inputs, _dense(outputs)(stack.outputs[0]), name="many_to_many")
+    return keras.Model(stack.input, _dense(outputs)(stack.output), name="many_to_many")
 
 
 def recurrent_layer(cell: str, units: int, **arguments) -> keras.layers.Layer:

@@ -9,7 +9,7 @@ from keras import ops
 
 from kerasdl import checks
 from kerasdl.initializers import GlorotUniform
-from kerasdl.layers import Tokens
+from kerasdl.layers import Attention, Tokens
 from kerasdl.models.recurrent import recurrent_layer
 from kerasdl.text import Vocabulary
 
@@ -34,9 +34,10 @@ def encoder_decoder(
         x = source.encode_all(questions), target.encode_all(answers, begin=True)
         y = target.encode_all(answers, end=True)
 
-    Padding is masked: the encoder passes over it, attention gives it no weight, and Keras's losses and
-    metrics leave it out. A source that is all padding, an empty text beside others, hands over zeros.
-    :func:`translate` writes without a teacher.
+    Padding is masked: the encoder passes over it, attention gives it no weight, and Keras's losses leave it
+    out. So do its metrics on TensorFlow and PyTorch, on JAX (keras 3.15) only ``weighted_metrics`` with
+    ``sample_weight=y != target.padding``. A source that is all padding, an empty text beside others, hands
+    over zeros. :func:`translate` writes without a teacher.
 
     Args:
         source: vocabulary that reserves ``"padding"``.
@@ -78,7 +79,7 @@ def encoder_decoder(
         decoder = recurrent_layer(cell, units, **both, name=f"decoder_{number}")
         outputs, *_ = decoder(outputs, initial_state=state)
     if attention:
-        seen = keras.layers.Attention(name="attention")([outputs, memory])
+        seen = Attention(name="attention")(outputs, memory)
         outputs = keras.layers.Concatenate(name="output_and_seen")([outputs, seen])
         mix = keras.layers.Dense(units, "tanh", kernel_initializer=GlorotUniform(), name="mix")
         outputs = mix(outputs)
@@ -151,7 +152,7 @@ class _Translator(keras.Model):
                 output, state = layer.cell(output, state)
                 after.append(list(state))
             if self.attention is not None:
-                seen = self.attention([output[:, None], memory], mask=[None, counts])[:, 0]
+                seen = self.attention(output[:, None], memory, memory_mask=counts)[:, 0]
                 output = self.mix(ops.concatenate([output, seen], axis=-1))
             best = ops.cast(ops.argmax(self.output_layer(output) + ops.array(never), axis=-1), "int32")
             token = ops.where(_goes_on(token, vocabulary), best, vocabulary.padding)

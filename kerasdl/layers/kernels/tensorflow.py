@@ -131,7 +131,8 @@ def _programs(cell, count: int, names: tuple, masked: bool, sequences: bool):
         )
 
         def rows(stacked):
-            return tf.reshape(stacked, (-1, stacked.shape[-1]))
+            # Layers of one kind share this trace, and with it sizes that only the run knows.
+            return tf.reshape(stacked, (-1, tf.shape(stacked)[-1]))
 
         slopes = tuple(rows(a.stack()) for a in stacks)
         before = tf.concat([states[0][None], tf.transpose(outputs[:-1], (0, 2, 1))], axis=0)
@@ -140,7 +141,7 @@ def _programs(cell, count: int, names: tuple, masked: bool, sequences: bool):
         )
         dz = cell.projected(_Ops, slopes)
         d_x = tf.matmul(dz, weights.kernel, transpose_b=True)
-        d_x = tf.transpose(tf.reshape(d_x, (time, -1, x.shape[2])), (1, 0, 2))
+        d_x = tf.transpose(tf.reshape(d_x, (time, -1, tf.shape(x)[2])), (1, 0, 2))
         kernel = _Ops.outer(rows(tf.transpose(x, (1, 0, 2))), dz)
         every = Weights(kernel, recurrent, bias, peephole)
         return (d_x, *map(tf.transpose, d_states), *(getattr(every, name) for name in names))

@@ -1,0 +1,47 @@
+"""What does a decoder look back at?"""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class Attention(keras.layers.Layer):
+    """Returns, for each query, the mean of the memory weighted by a softmax of dot products.
+
+    With query h(t) and memory m(s), the weights are a(t, s) = exp h(t)·m(s) / Σ_r exp h(t)·m(r) and the
+    answer Σ_s a(t, s) m(s) (Luong, Pham & Manning 2015, eq. 7, "dot"). Masked memory has weight 0; where all
+    of it is masked, so is the answer. A memory of one step is no reason to warn, as it is in Keras's layer.
+
+    Call arguments:
+        query: ``(batch, written, units)``.
+        memory: ``(batch, read, units)``.
+        memory_mask: ``(batch, read)`` of booleans; None: all counts.
+
+    Returns:
+        ``(batch, written, units)``.
+
+    Example:
+        >>> import numpy as np
+        >>> memory = np.eye(2, dtype="float32")[None]
+        >>> np.asarray(Attention()(20 * memory[:, :1], memory)).round(3).tolist()
+        [[[1.0, 0.0]]]
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def attention_weights(self, query, memory, memory_mask=None):
+        """Return a(t, s), ``(batch, written, read)``."""
+        scores = ops.matmul(query, ops.transpose(memory, (0, 2, 1)))
+        counts = 1.0 if memory_mask is None else ops.cast(memory_mask, scores.dtype)[:, None]
+        if memory_mask is not None:
+            scores = ops.where(memory_mask[:, None], scores, -1e9)
+        odds = ops.exp(scores - ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True))) * counts
+        return odds / ops.maximum(ops.sum(odds, axis=-1, keepdims=True), 1e-9)
+
+    def call(self, query, memory, memory_mask=None):
+        return ops.matmul(self.attention_weights(query, memory, memory_mask), memory)
+
+    def compute_output_shape(self, query_shape, memory_shape):
+        return query_shape
