@@ -19,7 +19,7 @@ chapter = course.Chapter(
         "descent": 300,  # steps down the cliff
         "period": 40,  # of the series
         "noise": 0.2,  # its standard deviation; the wave's amplitude is 1
-        "observed": 1000,  # values to learn from
+        "observed": 1010,  # values to learn from; they fill whole batches
         "units": 16,
         "windows": (8, 32),  # past values that the perceptrons see
         "epochs": 100,
@@ -27,7 +27,7 @@ chapter = course.Chapter(
         "learning_rate": 0.003,
         "seed": 0,
     },
-    fast={"descent": 60, "windows": (8,), "epochs": 2, "observed": 400},
+    fast={"descent": 60, "windows": (8,), "epochs": 2, "observed": 370},
 )
 settings = chapter.settings
 

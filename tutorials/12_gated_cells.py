@@ -258,7 +258,7 @@ def learn(model, x, y, epochs, report_every):
 
 
 def error(model, x, y):
-    return np.mean((model.predict(x, batch_size=1000, verbose=0) - y) ** 2)
+    return np.mean((model.predict(x, batch_size=settings.batch_size, verbose=0) - y) ** 2)
 
 
 names = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM", "peephole": "peephole LSTM"}
