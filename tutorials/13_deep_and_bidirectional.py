@@ -358,7 +358,7 @@ def write(model, length):
 share_known = {}
 for name, model in {"forwards": honest, "both ways": cheat}.items():
     written = write(model, 5 if chapter.fast else 60)
-    # Words that were begun and ended by the model: the first may go on from the prompt, the last be unfinished.
+    # The first word may go on from the prompt, and the last be unfinished.
     whole = [word for line in written for word in line.split(" ")[1:-1] if word]
     share_known[name] = np.mean([word in known for word in whole]) if whole else 0.0
     print(f"{name:>10}: {vocabulary.decode(prompts[0])} → {written[0]}")
