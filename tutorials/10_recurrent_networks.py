@@ -518,13 +518,13 @@ chapter.figure("series", figure)
 #
 # ## Measured beside reference
 #
-# What is exact is held to its closed form. The bands of the trained networks hold what seeds 0 to 4 gave,
-# with a margin.
+# What is exact is held to its closed form. The bands of the trained networks hold what five seeds gave in our
+# trials, with a margin.
 
 # %%
 
 
-def check(name, measured, band, tolerance, reference=None, source="seeds 0 to 4"):
+def check(name, measured, band, tolerance, reference=None, source="our trials"):
     chapter.check(name, measured, band=band, tolerance=tolerance, reference=reference, source=source)
 
 

@@ -341,7 +341,7 @@ chapter.history("few_examples", few_table)
 # %%
 
 
-def check(name, measured, band, tolerance, reference=None, source="seeds 0 to 2"):
+def check(name, measured, band, tolerance, reference=None, source="our trials"):
     chapter.check(name, measured, band=band, tolerance=tolerance, reference=reference, source=source)
 
 
