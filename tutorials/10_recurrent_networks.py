@@ -508,13 +508,14 @@ chapter.figure("series", figure)
 # %% [markdown]
 # With a short window the perceptron comes down to what such a window allows, even a little below, for it need
 # not be linear. The recurrent network, of as many parameters, comes closer to the noise: its state holds more
-# than eight values. Left alone, small errors feed on themselves, and whoever has read the phase badly loses
-# the wave soon.
+# than eight values.
 #
-# The longer window makes up for it, which is worth knowing: on a short, regular past a perceptron with a
-# window is a strong rival, and all its windows can be computed at once. Which of the two holds the wave
-# better for a hundred steps is chance: with other seeds they change places. But someone had to choose the
-# thirty-two.
+# Left alone, small errors feed on themselves: a period learned one step too long is two and a half steps
+# behind after a hundred, and whoever read the phase badly was so from the start. Which network holds the wave
+# best to the end is chance; with other seeds they change places.
+#
+# The longer window does as well, which is worth knowing: on a short, regular past a perceptron with a window
+# is a strong rival, and all its windows can be computed at once. But someone had to choose the thirty-two.
 #
 # ## Measured beside reference
 #
