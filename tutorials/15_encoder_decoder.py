@@ -367,9 +367,9 @@ chapter.figure("lengths", figure)
 # %% [markdown]
 # The network with one vector still knows single dates, nearly as well as before. Of two, not one line is
 # right: it has learned to write dates, with the right number of them, and often begins with the right one,
-# but what was said is not in the vector any more. More units and much more training move the edge further
-# out; they do not take it away. With attention there is no edge, it learns faster, and it has a fifth more
-# weights.
+# but what was said cannot be read from the vector any more. More units and more training should move this
+# edge further out; try it. With attention, at the price of a fifth more weights, these lines have no edge,
+# and it learns faster too.
 #
 # BLEU is kinder. Most answers that are wrong share half of their pieces with the right ones, for dates look
 # alike. A score that is never 0 tells two bad models apart; it does not tell whether a date can be used.
