@@ -22,7 +22,7 @@ class Batches(keras.utils.PyDataset):
     :attr:`epoch`, then take the batches; :func:`fit` does so for Keras.
 
     Args:
-        x: inputs, ``(samples, …)``.
+        x: inputs, ``(samples, …)``; a list of arrays for a model with several inputs.
         y: targets, ``(samples, …)``.
         batch_size: rows a batch; the last batch of a pass holds what is left.
         sample_weight: optional ``(samples,)``.
@@ -43,14 +43,16 @@ class Batches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        x: np.ndarray,
+        x: np.ndarray | list[np.ndarray],
         y: np.ndarray,
         batch_size: int,
         sample_weight: np.ndarray | None = None,
         passes: int = 1,
     ):
         super().__init__()
-        named = {"x": x, "y": y, "sample_weight": sample_weight}
+        self._inputs = len(x) if isinstance(x, list) else None
+        several = {f"x[{place}]": one for place, one in enumerate(x)} if isinstance(x, list) else {"x": x}
+        named = {**several, "y": y, "sample_weight": sample_weight}
         self.samples = checks.same_length(**named)
         if not self.samples:
             raise ValueError("x has no rows: nothing to train on")
@@ -78,7 +80,10 @@ class Batches(keras.utils.PyDataset):
             raise IndexError(f"index={index}: there are {len(self)} batches")
         number, place = divmod(index, len(self) // self.passes)
         rows = self._orders[number][place * self.batch_size : (place + 1) * self.batch_size]
-        return tuple(array[rows] for array in self.arrays)
+        batch = [array[rows] for array in self.arrays]
+        if self._inputs is None:
+            return tuple(batch)
+        return (tuple(batch[: self._inputs]), *batch[self._inputs :])
 
 
 class _SetEpoch(keras.callbacks.Callback):
@@ -141,7 +146,7 @@ def check_targets(model: keras.Model, y: np.ndarray) -> None:
 
 def fit(
     model: keras.Model,
-    x: np.ndarray,
+    x: np.ndarray | list[np.ndarray],
     y: np.ndarray,
     *,
     epochs: int,
@@ -156,7 +161,8 @@ def fit(
 
     Args:
         model: compiled; it is trained in place.
-        x, y: inputs and targets, ``(samples, …)``; a model with one output takes y as ``(samples, 1)``.
+        x, y: inputs and targets, ``(samples, …)``; a model with one output takes y as ``(samples, 1)``, one
+            with several inputs takes x as a list.
         epochs: passes over the data, at least 1.
         batch_size: rows a batch.
         report_every: epochs between two rows of the history; it must divide ``epochs``. The steps are the

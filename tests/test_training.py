@@ -143,3 +143,24 @@ def test_the_same_seed_gives_the_same_bits(data):
         runs.append((history, *model.get_weights()))
     assert runs[0][0].equals(runs[1][0])
     assert all(np.array_equal(a, b) for a, b in zip(runs[0][1:], runs[1][1:], strict=True))
+
+
+def test_a_model_with_several_inputs_takes_them_as_a_list(data):
+    x, y = data
+    batches = training.Batches([x, y], 2 * y, batch_size=5, sample_weight=y[:, 0] ** 2)
+    for (one, other), target, weight in batches:
+        assert len(one) == len(other)
+        np.testing.assert_array_equal(target, 2 * other)
+        np.testing.assert_array_equal(weight, other[:, 0] ** 2)
+        np.testing.assert_allclose(one @ [[1.0], [-2.0], [0.5]] + 3, other, atol=1e-5)
+    left, right = keras.Input((3,)), keras.Input((1,))
+    model = keras.Model([left, right], keras.layers.Dense(1)(keras.layers.Concatenate()([left, right])))
+    model.compile(keras.optimizers.SGD(RATE), "mse")
+    history = training.fit(model, [x, y], 2 * y, epochs=30, batch_size=5)
+    assert history.loss.iloc[-1] < 0.1 * history.loss.iloc[0]
+
+
+def test_inputs_of_unequal_length_are_named(data):
+    x, y = data
+    with pytest.raises(ValueError, match=r"x\[0\] has 23, x\[1\] has 22"):
+        training.Batches([x, y[1:]], y, batch_size=5)
