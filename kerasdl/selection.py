@@ -174,8 +174,10 @@ class _OneModel:
             wide = [w.shape for w in self.model.get_weights()]
             self.model.set_weights([_pad(w, s) for w, s in zip(drawn, wide, strict=True)])
             X = prepare.transform(_safe_indexing(self.X, rows))
-            history = regressor.train(self.model, X, self.y[rows], weight)
-        return make_pipeline(prepare, regressor.trained(self.model, history, self.y.ndim)), shape[-1]
+            regressor.learn_targets(self.y[rows])
+            regressor.n_features_in_ = self.widest[0]
+            history = regressor.train(self.model, regressor.feed(X, self.y[rows], weight))
+        return make_pipeline(prepare, regressor.trained(self.model, history)), shape[-1]
 
 
 def _pad(values: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
