@@ -116,8 +116,6 @@ class Fitted:
         self._known, self._arrays = known, arrays
 
     def __getattr__(self, name: str):
-        if name == "predict_proba" and hasattr(self.last, "probabilities"):
-            return lambda X: self._answer(X, "probabilities", "predict_proba")
         return getattr(self.estimator, name)
 
     def recall(self) -> None:
@@ -138,6 +136,18 @@ class Fitted:
             if known is X:
                 return getattr(self.last, read)(outputs)
         return getattr(self.estimator, ask)(X)
+
+
+class FittedClassifier(Fitted):
+    """The same, with probabilities."""
+
+    def predict_proba(self, X) -> np.ndarray:
+        return self._answer(X, "probabilities", "predict_proba")
+
+
+def _remembered(whole: Pipeline, *details) -> Fitted:
+    kind = FittedClassifier if is_classifier(whole) else Fitted
+    return kind(whole, *details)
 
 
 def last(estimator: BaseEstimator) -> BaseEstimator:
@@ -198,7 +208,7 @@ def fit_in_turn(estimator: BaseEstimator, folds: Folds) -> Iterator[Fitted]:
         sides = [(fold.X_train, own.train), (fold.X_valid, own.valid)]
         known = tuple((X, keras_estimator.outputs(rows)) for X, rows in sides)
         whole = _whole(own, keras_estimator)
-        yield Fitted(whole, own.shape[-1], known, time.perf_counter() - started)
+        yield _remembered(whole, own.shape[-1], known, time.perf_counter() - started)
 
 
 def fit_together(estimators: list[BaseEstimator], folds: Folds) -> list[list[Fitted]]:

@@ -150,10 +150,7 @@ class Stack(keras.Model):
         rows = self.batch if training else -1
         x = self._members(ops.reshape(x, (max(self.streams) + 1, rows, self.features)))
         counted = self._members(counted)[:, :, None] if training else None
-        step = None
-        if training:
-            step = ops.convert_to_tensor(self.step)
-            self.step.assign(step + 1)
+        step = ops.convert_to_tensor(self.step) if training else None
         for place, layer in enumerate([*self.stack, None]):
             if str(place) in self.dropouts:
                 x = self.dropouts[str(place)](x, step)
@@ -161,6 +158,8 @@ class Stack(keras.Model):
                 x = layer(x, counted)
             elif layer is not None:
                 x = layer(x)
+        if training:
+            self.step.assign(self.step + 1)  # last: on torch, ``step`` is the variable's own memory
         return x
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):

@@ -191,7 +191,7 @@ class _Run:
             self.model.fit(steps, shuffle=False, verbose=self.members[0].estimator.verbose)
             done = end
             here = {m for m in at_work if not end % (self.every * self.an_epoch[self.streams[m]])}
-            present, record = self._read(), keras.ops.convert_to_numpy(self.model.record)
+            present, record = self._read(), keras.ops.convert_to_numpy(self.model.record).astype(float)
             validation = self._validate(sorted(here)) if stop else {}
             for m in here:
                 report = end // (self.every * self.an_epoch[self.streams[m]])
