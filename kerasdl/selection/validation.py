@@ -93,7 +93,7 @@ def cross_validate(
         >>> import numpy as np
         >>> from sklearn.linear_model import Ridge
         >>> X = np.arange(20.0)[:, None]
-        >>> cross_validate(Ridge(), X, 3 * X[:, 0], cv=KFold(4)).scores.shape
+        >>> cross_validate(Ridge(), X, 3 * X[:, 0], cv=4).scores.shape
         (4, 6)
     """
     scorer = check_scoring(estimator, scoring=scoring)
