@@ -21,6 +21,7 @@ __all__ = [
     "descents",
     "fits",
     "fold_spread",
+    "heat_map",
     "learning_curves",
     "lines",
     "pictures",
@@ -201,6 +202,26 @@ def fold_spread(
             ax.axhline(height, **REFERENCE, label=label)
         ax.set(xlabel="", ylabel=ylabel)
         ax.legend(frameon=False, title=None)
+    return figure
+
+
+def heat_map(table: pd.DataFrame, x: str, y: str, value: str = "valid", label: str = "error") -> Figure:
+    """Draw a grid search's scores over two of its settings; where others varied, the mean over them.
+
+    Args:
+        table: of :class:`kerasdl.selection.GridSearch`, or any tidy table.
+        x, y: columns of it: the settings across and down.
+        value: the column to show.
+        label: the value's name and unit.
+    """
+    cells = table.pivot_table(value, y, x)
+    with canvas(width=max(4.5, 1.1 * cells.shape[1] + 2), height=max(2.6, 0.55 * cells.shape[0] + 1.4)) as (
+        figure,
+        axes,
+    ):
+        look = {"annot": True, "fmt": ".3g", "cmap": "viridis", "linewidths": 1, "square": False}
+        sns.heatmap(cells, ax=axes[0, 0], cbar_kws={"label": label}, **look)
+        axes[0, 0].tick_params(axis="y", rotation=0)
     return figure
 
 

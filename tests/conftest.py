@@ -1,6 +1,7 @@
 """What every test shares: a hermetic data search, and the real data where it is found."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,11 @@ from kerasdl import backends
 
 if backends.installed():  # tests/core runs without any
     backends.use()  # before a test imports Keras, whose own default may not be installed
+
+# On JAX a test's time is its compilations, many of them equal: kept for the length of the run.
+COMPILED = tempfile.TemporaryDirectory()
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", COMPILED.name)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 REAL_DATA = Path(os.environ.get("KERASDL_DATA") or CHECKOUT.parent / "shared" / "data")

@@ -152,7 +152,7 @@ def test_bad_data_is_refused(data):
         regressor().fit(X, np.full_like(y, np.nan))
     with pytest.raises(ValueError, match="negative"):
         regressor().fit(X, y, sample_weight=-np.ones(40))
-    with pytest.raises(ValueError, match="sums to 0"):
+    with pytest.raises(ValueError, match="zero in every row"):
         regressor().fit(X, y, sample_weight=np.zeros(40))
     with pytest.raises(ValueError, match="features"):
         regressor().fit(X, y).predict(X[:, :2])

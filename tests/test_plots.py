@@ -60,3 +60,10 @@ def test_a_figure_leaves_the_callers_settings_alone_and_prints():
     figure = plots.lines({"a": POINTS}, "x", "y")
     figure.savefig(io.BytesIO(), format="png")
     assert dict(mpl.rcParams) == before
+
+
+def test_a_heat_map_has_a_cell_for_each_pair_of_settings():
+    table = pd.DataFrame({"rate": [0.1, 0.1, 0.2, 0.2], "l2": [1, 2, 1, 2], "valid": [4.0, 3.0, 2.0, 1.0]})
+    ax = plots.heat_map(table, "rate", "l2").axes[0]
+    assert [text.get_text() for text in ax.texts] == ["4", "2", "3", "1"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("rate", "l2")

@@ -38,6 +38,19 @@ def keep_mask(shape: tuple, rate: float, key, step, member=None):
         >>> tuple(keep_mask((2, 3), 0.5, key, step).shape)
         (2, 3)
     """
+    return hashed(shape, key, step, member) >= threshold(rate)
+
+
+def threshold(rate: float) -> int:
+    """Return the 32-bit integer below which a :func:`hashed` word says "drop"."""
+    return min(round(rate * 2**32), 2**32 - 1) - 2**31
+
+
+def hashed(shape: tuple, key, step, member=None):
+    """Return int32 words, one a unit, each value as likely as any other. Arguments as in :func:`keep_mask`.
+
+    A key with axes broadcasts over them: ``(members, 1, 1)`` gives ``(members, *shape)``.
+    """
     first, second = key + step * _STEP_1, key * _KEY_2 + step * _STEP_2
     if member is not None:
         first, second = first + member * _MEMBER_1, second + member * _MEMBER_2
@@ -50,9 +63,8 @@ def keep_mask(shape: tuple, rate: float, key, step, member=None):
     word = (word ^ _shift_right(word, 16)) * _ROUND_1
     # A second word of key material: two masks whose first words meet at some place do not stay together.
     word = word + second
-    word = (word ^ _shift_right(word, 15)) * _ROUND_2
-    # The comparison reads the highest bits first, those that a product mixes best: no third shift is needed.
-    return word >= min(round(rate * 2**32), 2**32 - 1) - 2**31
+    # A comparison reads the highest bits first, those that a product mixes best: no third shift is needed.
+    return (word ^ _shift_right(word, 15)) * _ROUND_2
 
 
 def _shift_right(word, bits: int):

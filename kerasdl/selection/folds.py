@@ -1,0 +1,331 @@
+"""What does each fold train on, and what does it answer? Rows prepared inside the fold, all as wide."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.model_selection import KFold, StratifiedKFold, check_cv
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import _safe_indexing, check_array, indexable
+
+from kerasdl import random, training
+from kerasdl.estimators.base import KerasEstimator
+from kerasdl.selection import plan, together
+
+
+class Prepared(NamedTuple):
+    """A fold's rows after what its estimator does before the model, padded to the widest fold.
+
+    Attributes:
+        steps: the fitted pipeline without its last step.
+        train, valid: ``(rows, …)``.
+        shape: of a row before the padding.
+    """
+
+    steps: Pipeline
+    train: np.ndarray
+    valid: np.ndarray
+    shape: tuple[int, ...]
+
+
+class Fold(NamedTuple):
+    """One side of training rows and one to validate."""
+
+    number: int
+    train: np.ndarray
+    valid: np.ndarray
+    X_train: object
+    X_valid: object
+
+
+@dataclass
+class Folds:
+    """The rows, split.
+
+    Raises:
+        ValueError: lengths that differ, a fold with an empty side or, for a classifier, one that trains
+            without some class.
+    """
+
+    X: object
+    y: np.ndarray
+    cv: object
+    weight: np.ndarray | None
+    estimator: BaseEstimator
+
+    def __post_init__(self):
+        self.X, y = indexable(self.X, self.y)
+        self.y = np.asarray(y)
+        if self.weight is not None:
+            self.weight = np.asarray(self.weight, float)
+            if self.weight.shape != (len(self.y),):
+                raise ValueError(
+                    f"sample_weight has shape {self.weight.shape}: give one weight a row, ({len(self.y)},)"
+                )
+        judged = is_classifier(self.estimator)
+        default = StratifiedKFold(5) if judged else KFold(5)
+        splitter = check_cv(default if self.cv is None else self.cv, self.y, classifier=judged)
+        self.folds = []
+        for number, (train, valid) in enumerate(splitter.split(self.X, self.y)):
+            if not (len(train) and len(valid)):
+                raise ValueError(f"cv={self.cv!r} leaves a side of fold {number + 1} empty: use fewer folds")
+            missing = np.setdiff1d(self.y, self.y[train]) if judged else []
+            if len(missing):
+                raise ValueError(
+                    f"cv={self.cv!r} trains fold {number + 1} without class {missing.tolist()[0]!r}: "
+                    "use StratifiedKFold, or fewer folds"
+                )
+            sides = (_safe_indexing(self.X, train), _safe_indexing(self.X, valid))
+            self.folds.append(Fold(number, train, valid, *sides))
+
+    def prepared(self, estimator: BaseEstimator) -> list[Prepared]:
+        """Return each fold's rows as a pipeline's last step would see them."""
+        found = []
+        for fold in self.folds:
+            if isinstance(estimator, Pipeline):
+                steps = clone(estimator[:-1])
+                train = steps.fit_transform(fold.X_train, self.y[fold.train])
+                valid = steps.transform(fold.X_valid)
+            else:
+                steps, train, valid = make_pipeline("passthrough"), fold.X_train, fold.X_valid
+            train, valid = (check_array(side, allow_nd=True) for side in (train, valid))
+            found.append(Prepared(steps, train, valid, train.shape[1:]))
+        widest = max(prepared.shape for prepared in found)
+        return [
+            p._replace(train=pad(p.train, (None, *widest)), valid=pad(p.valid, (None, *widest)))
+            for p in found
+        ]
+
+    def weights(self, fold: Fold) -> np.ndarray | None:
+        """Return the weights of a fold's training rows."""
+        return None if self.weight is None else self.weight[fold.train]
+
+
+class Fitted:
+    """A fitted estimator that remembers what its model answers for some X: scorers ask it often."""
+
+    def __init__(self, estimator: BaseEstimator, features: float, known=(), seconds=0.0, arrays=None):
+        self.estimator, self.features, self.seconds = estimator, features, seconds
+        self.last = last(estimator)
+        self._known, self._arrays = known, arrays
+
+    def __getattr__(self, name: str):
+        return getattr(self.estimator, name)
+
+    def recall(self) -> None:
+        """Put this fold's weights into the model, which folds of one program share."""
+        if self._arrays is not None:
+            self.last.model_.set_weights([array for arrays in self._arrays for array in arrays])
+
+    def predict(self, X) -> np.ndarray:
+        return self._answer(X, "decide", "predict")
+
+    def score(self, X, y, sample_weight=None) -> float:
+        if not self._known:
+            return self.estimator.score(X, y)
+        return type(self.last).score(self, X, y, sample_weight)
+
+    def _answer(self, X, read: str, ask: str) -> np.ndarray:
+        for known, outputs in self._known:
+            if known is X:
+                return getattr(self.last, read)(outputs)
+        return getattr(self.estimator, ask)(X)
+
+
+class FittedClassifier(Fitted):
+    """The same, with probabilities."""
+
+    def predict_proba(self, X) -> np.ndarray:
+        return self._answer(X, "probabilities", "predict_proba")
+
+
+def _remembered(whole: Pipeline, *details) -> Fitted:
+    kind = FittedClassifier if is_classifier(whole) else Fitted
+    return kind(whole, *details)
+
+
+def last(estimator: BaseEstimator) -> BaseEstimator:
+    """Return a pipeline's last step, or the estimator itself."""
+    return estimator[-1] if isinstance(estimator, Pipeline) else estimator
+
+
+def pad(values: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
+    """Append zeros to each axis up to ``shape``; None leaves an axis as it is."""
+    values = np.asarray(values)
+    missing = [0 if size is None else size - have for size, have in zip(shape, values.shape, strict=True)]
+    return np.pad(values, [(0, n) for n in missing]) if any(missing) else values
+
+
+def _whole(prepared: Prepared, model: KerasEstimator) -> Pipeline:
+    """Return the pipeline that takes raw rows to a fold's model."""
+    widen = FunctionTransformer(pad, kw_args={"shape": (None, *prepared.train.shape[1:])})
+    return make_pipeline(prepared.steps, widen, model)
+
+
+def fit_each(estimator: BaseEstimator, folds: Folds) -> Iterator[Fitted]:
+    """Fit any estimator fold by fold, as scikit-learn does."""
+    for fold in folds.folds:
+        started = time.perf_counter()
+        fitted, arguments = clone(estimator), {}
+        if folds.weight is not None:
+            step = f"{fitted.steps[-1][0]}__" if isinstance(fitted, Pipeline) else ""
+            arguments = {f"{step}sample_weight": folds.weights(fold)}
+        fitted.fit(fold.X_train, folds.y[fold.train], **arguments)
+        features = getattr(last(fitted), "n_features_in_", np.nan)
+        yield Fitted(fitted, features, seconds=time.perf_counter() - started)
+
+
+def fit_in_turn(estimator: BaseEstimator, folds: Folds) -> Iterator[Fitted]:
+    """Fit a Keras estimator fold by fold on one model, compiled once and reset."""
+    prepared = folds.prepared(estimator)
+    widest = prepared[0].train.shape[1:]
+    model = start = None
+    for fold, own in zip(folds.folds, prepared, strict=True):
+        started = time.perf_counter()
+        keras_estimator = clone(last(estimator))
+        y = folds.y[fold.train]
+        units = keras_estimator.learn_targets(y)
+        keras_estimator.n_features_in_ = widest[0]
+        if model is None:
+            with clone(keras_estimator).chance():
+                model = keras_estimator.compiled(widest, units)
+            start = training.snapshot(model)
+        keras_estimator.loss_for(model)
+        with keras_estimator.chance():
+            drawn = keras_estimator.built(own.shape, units).get_weights()
+            training.restore(start)
+            shapes = [w.shape for w in model.get_weights()]
+            model.set_weights([pad(w, s) for w, s in zip(drawn, shapes, strict=True)])
+            feed = keras_estimator.feed(own.train, y, folds.weights(fold))
+            history = keras_estimator.train(model, feed)
+        keras_estimator.trained(model, history)
+        sides = [(fold.X_train, own.train), (fold.X_valid, own.valid)]
+        known = tuple((X, keras_estimator.outputs(rows)) for X, rows in sides)
+        whole = _whole(own, keras_estimator)
+        yield _remembered(whole, own.shape[-1], known, time.perf_counter() - started)
+
+
+def fit_together(estimators: list[BaseEstimator], folds: Folds) -> list[list[Fitted]]:
+    """Fit Keras estimators, each on every fold, as one model for all that share their layers' shapes.
+
+    Raises:
+        Unstackable: one of them can't be part of a stack; the line says why.
+    """
+    started = time.perf_counter()
+    cache, drawn, groups, places = {}, {}, {}, []
+    for setting, estimator in enumerate(estimators):
+        before = _before(estimator)
+        if before not in cache:
+            cache[before] = folds.prepared(estimator)
+        for fold, own in zip(folds.folds, cache[before], strict=True):
+            member, template = _member(setting, estimator, folds, fold, own, before, drawn)
+            group = groups.setdefault(together.check(member), [])
+            places.append((setting, fold, own, member, template, (together.check(member), len(group))))
+            group.append((member, [own.train, own.valid]))
+    found = {
+        key: together.train([member for member, _ in group], [asked for _, asked in group])
+        for key, group in groups.items()
+    }
+    share = (time.perf_counter() - started) / len(places)
+    fitted = [[] for _ in estimators]
+    for setting, fold, own, member, template, (group, place) in places:
+        result = found[group][place]
+        keras_estimator = member.estimator.trained(template, result.history)
+        known = tuple(zip((fold.X_train, fold.X_valid), result.outputs, strict=True))
+        fitted[setting].append(
+            Fitted(_whole(own, keras_estimator), own.shape[-1], known, share, result.arrays)
+        )
+    return fitted
+
+
+def _member(setting, estimator, folds, fold, own, before, drawn) -> tuple[together.Member, keras.Model]:
+    """Return a fold's member, with the weights, order and masks that it would have alone, and its model."""
+    keras_estimator = clone(last(estimator))
+    y, widest = folds.y[fold.train], own.train.shape[1:]
+    units = keras_estimator.learn_targets(y)
+    keras_estimator.n_features_in_ = widest[0]
+    state = keras_estimator.random_state
+    # Equal seeds draw equal weights: one model then shows those of all folds of this width.
+    same = (setting, units) if isinstance(state, (int, np.integer)) else (setting, units, fold.number)
+    for shape in (widest, own.shape):
+        if (*same, shape) not in drawn:
+            with clone(keras_estimator).chance():
+                model = keras_estimator.built(shape, units)
+            drawn[(*same, shape)] = (model, plan.read(model), keras_estimator._recipe)
+    template, wide, keras_estimator._recipe = drawn[(*same, widest)]
+    _, narrow, _ = drawn[(*same, own.shape)]
+    arrays = [
+        [pad(a, b.shape) for a, b in zip(ours, theirs, strict=True)]
+        for ours, theirs in zip(narrow.arrays, wide.arrays, strict=True)
+    ]
+    with keras_estimator.chance():
+        feed = keras_estimator.feed(own.train, y, folds.weights(fold))
+        training.check_targets(template, feed.y)
+        order = int(random.generator("batches").integers(2**32))
+    stream = (before, fold.number, order, None if feed.validation is None else feed.validation[0].tobytes())
+    loss = keras_estimator.loss_for(template)
+    return together.Member(keras_estimator, loss, wide._replace(arrays=arrays), feed, order, stream), template
+
+
+def _before(estimator: BaseEstimator) -> str:
+    """What tells one pipeline's preparation from another's."""
+    if not isinstance(estimator, Pipeline):
+        return ""
+    name = estimator.steps[-1][0]
+    own = {k: v for k, v in estimator.get_params().items() if k != "steps" and k.partition("__")[0] != name}
+    return str(sorted((k, str(v)) for k, v in own.items()))
+
+
+def fit(estimators: list, folds: Folds, vectorize: bool | str) -> tuple[list, str, str]:
+    """Fit each estimator on each fold and return the fits, the way it went and, if in turn, why.
+
+    Raises:
+        ValueError: an unknown ``vectorize``; or it is True and the estimators can't be stacked.
+    """
+    if vectorize not in (True, False, "auto"):
+        raise ValueError(f"vectorize={vectorize!r}: give True, False or 'auto'")
+    ways: dict[bool, Callable] = {True: fit_in_turn, False: fit_each}
+    mine = [isinstance(last(estimator), KerasEstimator) for estimator in estimators]
+    reason = "vectorize=False" if all(mine) else f"{type(last(estimators[0])).__name__} is no Keras estimator"
+    if vectorize and all(mine):
+        try:
+            return fit_together(estimators, folds), "together", ""
+        except plan.Unstackable as why:
+            reason = str(why)
+    if vectorize is True:
+        raise ValueError(f"vectorize=True, but {reason}: use 'auto' to train fold by fold")
+    return [ways[ours](e, folds) for ours, e in zip(mine, estimators, strict=True)], "in turn", reason
+
+
+def check_history(history: pd.DataFrame, where: str) -> None:
+    """Refuse a training whose loss became NaN or infinite.
+
+    Raises:
+        FloatingPointError: it did.
+    """
+    bad = history[~np.isfinite(history.loss)]
+    if len(bad):
+        raise FloatingPointError(
+            f"loss is {bad.loss.iloc[0]} after epoch {bad.index[0]} of {where}: lower the learning rate, or "
+            "clip the gradient"
+        )
+
+
+def row(fitted: Fitted, fold: Fold, folds: Folds, scorer: Callable) -> dict:
+    """Return a fold's row of a table of scores."""
+    started = time.perf_counter()
+    fitted.recall()
+    return {
+        "train": scorer(fitted, fold.X_train, folds.y[fold.train]),
+        "valid": scorer(fitted, fold.X_valid, folds.y[fold.valid]),
+        "train_rows": len(fold.train),
+        "valid_rows": len(fold.valid),
+        "features": fitted.features,
+        "seconds": fitted.seconds + time.perf_counter() - started,
+    }
