@@ -118,7 +118,7 @@ def ngram_perplexity(seen, asked, n):
 
 
 counted = {n: ngram_perplexity(tokens[:10_000], tokens[10_000:15_000], n) for n in (1, 2, 3, 4)}
-print("perplexity of counting", {f"{n}-grams": round(value, 2) for n, value in counted.items()})
+print("perplexity of counting:", ", ".join(f"{n}-grams {value:.2f}" for n, value in counted.items()))
 
 # %% [markdown]
 # Two characters back help, three already hurt: most strings of four were never seen. A recurrent network has
@@ -271,8 +271,8 @@ chapter.figure(
 
 # %% [markdown]
 # Every cell beats counting. The more a network can hold, the sooner it is at its best and the harder it falls
-# after: the deep GRU has nearly five times the parameters of the plain RNN. The cells lie closer together than
-# what the three frameworks of the book make of one and the same GRU.
+# after: the deep GRU has nearly five times the parameters of the plain RNN. The cells lie closer together
+# than what the three frameworks of the book make of one and the same GRU.
 #
 # ## More text, and two authors
 #
