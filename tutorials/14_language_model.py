@@ -118,7 +118,7 @@ def ngram_perplexity(seen, asked, n):
 
 
 counted = {n: ngram_perplexity(tokens[:10_000], tokens[10_000:15_000], n) for n in (1, 2, 3, 4)}
-print("perplexity of counting", {f"{n}-grams": round(value, 2) for n, value in counted.items()})
+print("perplexity of counting:", ", ".join(f"{n}-grams {value:.2f}" for n, value in counted.items()))
 
 # %% [markdown]
 # Two characters back help, three already hurt: most strings of four were never seen. A recurrent network has
@@ -271,8 +271,8 @@ chapter.figure(
 
 # %% [markdown]
 # Every cell beats counting. The more a network can hold, the sooner it is at its best and the harder it falls
-# after: the deep GRU has nearly five times the parameters of the plain RNN. The cells lie closer together than
-# what the three frameworks of the book make of one and the same GRU.
+# after: the deep GRU has nearly five times the parameters of the plain RNN. The cells lie closer together
+# than what the three frameworks of the book make of one and the same GRU.
 #
 # ## More text, and two authors
 #
@@ -324,14 +324,18 @@ with plots.canvas(width=6.5) as (figure, axes):
     for shift, who, color in ((-0.2, "A", plots.PALETTE[0]), (0.2, "B", plots.PALETTE[1])):
         ax.bar(places + shift, authors[f"perplexity on {who}"], 0.38, color=color, label=f"asked about {who}")
     ax.axhline(27, **plots.REFERENCE, label="knowing nothing")
-    ax.set(xlabel="learned from", ylabel="perplexity", xticks=places, xticklabels=authors.index, ylim=(1, 29))
+    ax.set(
+        xlabel="learned from", ylabel="perplexity", xticks=places, xticklabels=authors.index, ylim=(1, None)
+    )
     ax.legend(frameon=False)
 chapter.figure("authors", figure)
 
 # %% [markdown]
-# More text of the same author helps, and text of the other is worse than a little of the right one. The
-# network that had both speaks to each almost as well as the one who knew him alone: it has to find out from
-# the first characters whom it is reading.
+# The little text was learned by heart: on new pages of the same author its network is worse than knowing
+# nothing, because it is sure and wrong. Fifteen times the text mends that in as many steps. What the other
+# author wrote is better than that little, and worse than one's own. And the network that had both speaks to
+# each almost as well as the one that knew him alone, though it had half the steps for him: from the first
+# characters it finds out whom it reads.
 #
 # ## Measured beside reference
 #
@@ -391,19 +395,19 @@ for name in settings.cells:
         reference=best if book.is_real else None,
         source="d2l 1.0.3, its best framework" if book.is_real else "another text",
     )
-for who in ("A", "B"):
+for who, band, cost in (("A", (4.7, 5.9), (1.0, 1.25)), ("B", (4.3, 5.4), (0.97, 1.15))):
     column = authors[f"perplexity on {who}"]
     chapter.check(
         f"authors: A and B, asked about {who}",
         column["A and B"],
-        band=(2.0, 8.0),
+        band=band if book.is_real else (1.5, 8.0),
         tolerance=0.03 * column["A and B"],
-        source="seeds 0 to 2",
+        source="seed 0, with a margin",
     )
     chapter.check(
         f"authors: what the other costs {who}",
         column["A and B"] / column[who],
-        band=(0.9, 1.3),
+        band=cost if book.is_real else (0.9, 1.5),
         tolerance=0.03,
         reference=1,
         source="no cost",

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from kerasdl import checks
+from kerasdl.initializers import Uniform
 from kerasdl.text import Vocabulary
 
 
@@ -93,8 +94,6 @@ class Tokens(keras.layers.Layer):
 
     def build(self, input_shape):
         if self.width:
-            from kerasdl.initializers import Uniform
-
             self.vectors = self.add_weight(
                 name="vectors", shape=(self.size, self.width), initializer=Uniform()
             )
