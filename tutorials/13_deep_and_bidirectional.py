@@ -429,7 +429,7 @@ for name, row in tagging.iterrows():
 check("forwards: next characters right", cheating.loc["forwards", inside], (0.3, 0.55), 0.04)
 check("both ways: next characters right, inside", cheating.loc["both ways", inside], (0.95, 1), 0.02)
 check("both ways: right, at the last step", cheating.loc["both ways", last], (0.1, 0.45), 0.15)
-for name, band in (("forwards", (0.75, 1)), ("both ways", (0, 0.7))):
+for name, band in (("forwards", (0.6, 1)), ("both ways", (0, 0.5))):
     check(f"{name}: letters written in the book's words", share_known[name], band, 0.15)
 check("forwards: perplexity", cheating.loc["forwards", "perplexity, inside"], forwards, 1)
 check("both ways: perplexity", cheating.loc["both ways", "perplexity, inside"], (1, 1.2), 0.1, 1.1, D2L)
