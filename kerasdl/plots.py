@@ -222,6 +222,7 @@ def heat_map(table: pd.DataFrame, x: str, y: str, value: str = "valid", label: s
         look = {"annot": True, "fmt": ".3g", "cmap": "viridis", "linewidths": 1, "square": False}
         sns.heatmap(cells, ax=axes[0, 0], cbar_kws={"label": label}, **look)
         axes[0, 0].tick_params(axis="y", rotation=0)
+        axes[0, 0].grid(False)
     return figure
 
 
