@@ -127,6 +127,15 @@ def test_images_of_four_axes_are_classified():
     assert model.model_.output_shape == (None, 2)
 
 
+def test_a_recurrent_builder_keeps_its_width_and_gives_one_output_a_class():
+    X, y = np.zeros((12, 5, 3)), np.array(["still", "rising"] * 6)
+    X[1::2] = np.arange(5)[:, None]
+    model = KerasClassifier(models.many_to_one, epochs=2, build__units=4, random_state=0).fit(X, y)
+    assert model.model_.output_shape == (None, 2)
+    assert model.model_.get_layer("output").kernel.shape == (4, 2)
+    assert model.predict(X).shape == (12,)
+
+
 def test_copies_predict_the_same_and_learn_on_alike(blobs):
     X, y = blobs
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -183,8 +183,10 @@ class KerasEstimator(BaseEstimator):
 
     def built(self, input_shape: tuple[int, ...], units: int) -> keras.Model:
         """Return the builder's model for rows of this shape, checked and uncompiled."""
-        offered = {"features": input_shape[-1], "input_shape": input_shape, "units": units}
         named = inspect.signature(self.build).parameters
+        # In a recurrent builder ``units`` is the width of the state.
+        size = "outputs" if "outputs" in named else "units"
+        offered = {"features": input_shape[-1], "input_shape": input_shape, size: units}
         arguments = {name: value for name, value in offered.items() if name in named}
         for name in self.get_params().keys() - super().get_params(deep=False).keys():
             if not name.startswith("build__"):

@@ -15,10 +15,10 @@ class KerasClassifier(ClassifierMixin, KerasEstimator):
 
     Args:
         build: any function that returns an uncompiled :class:`keras.Model`. It is handed those of
-            ``features`` (int), ``input_shape`` (tuple) and ``units`` (int, the number of classes) that its
-            signature names, so the builders of :mod:`kerasdl.models` work as they are. The model's outputs
-            are logits, one a class, unless its last layer is a softmax; for two classes one output will do, a
-            logit or, after a sigmoid, the second class's probability.
+            ``features`` (int), ``input_shape`` (tuple) and ``outputs`` or else ``units`` (int, the number of
+            classes) that its signature names, so the builders of :mod:`kerasdl.models` work as they are. The
+            model's outputs are logits, one a class, unless its last layer is a softmax; for two classes one
+            output will do, a logit or, after a sigmoid, the second class's probability.
         loss: Keras's name or a loss, given the classes' places ``(batch, 1)``; None is cross-entropy.
         epochs, batch_size, report_every, optimizer, learning_rate, early_stopping, validation_fraction,
             warm_start, random_state, verbose, **build_parameters: as in

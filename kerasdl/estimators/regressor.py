@@ -14,8 +14,8 @@ class KerasRegressor(RegressorMixin, KerasEstimator):
 
     Args:
         build: any function that returns an uncompiled :class:`keras.Model`. It is handed those of
-            ``features`` (int), ``input_shape`` (tuple) and ``units`` (int, the number of targets) that its
-            signature names, so the builders of :mod:`kerasdl.models` work as they are.
+            ``features`` (int), ``input_shape`` (tuple) and ``outputs`` or else ``units`` (int, the number of
+            targets) that its signature names, so the builders of :mod:`kerasdl.models` work as they are.
         epochs: passes over the training rows.
         batch_size: rows a batch.
         report_every: epochs between two rows of ``history_``: see :func:`kerasdl.training.fit`.
