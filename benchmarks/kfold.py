@@ -160,8 +160,10 @@ def table(record: dict) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="3 epochs, one round, nothing written")
-    quick = parser.parse_args().quick
-    epochs, rounds = (3, 1) if quick else (30, 3)
+    parser.add_argument("--rounds", type=int, default=3, help="in which the ways take turns")
+    args = parser.parse_args()
+    quick = args.quick
+    epochs, rounds = (3, 1) if quick else (30, args.rounds)
     load = os.getloadavg()[0]
     rows = measure(epochs, rounds)
     where = (
