@@ -21,12 +21,13 @@ class _Fast:
     def inner_loop(self, sequences, initial_state, mask, training: bool = False):
         mask = mask[0] if isinstance(mask, (list, tuple)) else mask
         kernel, arithmetic = kernels.load(), self._arithmetic()
-        drops_states = training and self.cell.recurrent_dropout
+        # Dropped states, and a mask of its own for each gate, are left to Keras's loop.
+        several_masks = self.cell.recurrent_dropout or getattr(self.cell, "dropout_mask_count", None)
         cudnn = getattr(self, "use_cudnn", False)
         if (
             kernel is None
             or arithmetic is None
-            or drops_states
+            or (training and several_masks)
             or self.unroll
             or self.zero_output_for_mask
             or cudnn is True
@@ -35,11 +36,7 @@ class _Fast:
             return super().inner_loop(sequences, initial_state, mask, training)
         dtype = self.cell.compute_dtype
         if training and self.cell.dropout:
-            drop = self.cell.get_dropout_mask(sequences[:, 0, :])
-            # Where recurrent dropout is set too, Keras draws one mask for each gate.
-            if isinstance(drop, list):
-                return super().inner_loop(sequences, initial_state, mask, training)
-            sequences = sequences * ops.expand_dims(drop, 1)
+            sequences = sequences * ops.expand_dims(self.cell.get_dropout_mask(sequences[:, 0, :]), 1)
         if self.go_backwards:
             sequences = ops.flip(sequences, axis=1)
             mask = None if mask is None else ops.flip(mask, axis=1)

@@ -22,6 +22,8 @@ SLOPES = {
     "linear": lambda ops, y: 1,
 }
 
+NO_SECOND_GRADIENT = "the gradient of a gradient is not written for this layer: use keras.layers' own"
+
 
 class Weights(NamedTuple):
     """A layer's weights in Keras's layout; those that it does not have are None."""

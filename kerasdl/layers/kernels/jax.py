@@ -119,7 +119,10 @@ def _backward(cell, sequences, kept, gradient):
     dz = cell.projected(_Ops, slopes)
     d_x = (dz @ weights.kernel.T).reshape(x.shape[1], x.shape[0], x.shape[2])
     gradients = Weights(
-        rows(jnp.swapaxes(x, 0, 1)).T @ dz, recurrent, None if weights.bias is None else bias, peephole
+        _Ops.outer(rows(jnp.swapaxes(x, 0, 1)), dz),
+        recurrent,
+        None if weights.bias is None else bias,
+        peephole,
     )
     return jnp.swapaxes(d_x, 0, 1), tuple(d.T for d in d_states), gradients, None
 

@@ -8,7 +8,7 @@ import functools
 
 import tensorflow as tf
 
-from kerasdl.layers.kernels.cells import Weights
+from kerasdl.layers.kernels.cells import NO_SECOND_GRADIENT, Weights
 
 
 class _Ops:
@@ -58,9 +58,7 @@ def recur(cell, x, states, weights: Weights, mask=None, sequences: bool = True):
 
 
 def _refuse(*_):
-    raise NotImplementedError(
-        "the gradient of a gradient is not written for this layer: use keras.layers' own"
-    )
+    raise NotImplementedError(NO_SECOND_GRADIENT)
 
 
 @functools.cache
@@ -71,18 +69,12 @@ def _programs(cell, count: int, names: tuple, masked: bool, sequences: bool):
         x, states, weights = tensors[0], tensors[1 : 1 + count], tensors[1 + count :]
         return x, states, Weights(**{"bias": None, **dict(zip(names, weights, strict=True))})
 
-    def vectors_of(vectors):
-        return [v[:, None] for v in vectors]
-
     @tf.function(jit_compile=True, autograph=False)
     def forward(*arguments):
         x, states, weights = unpack(arguments[: 1 + count + len(names)])
         matrices, vectors = cell.recurrent(weights)
-        kernel, matrices, vectors = (
-            tf.transpose(weights.kernel),
-            list(map(tf.transpose, matrices)),
-            vectors_of(vectors),
-        )
+        kernel, matrices = tf.transpose(weights.kernel), list(map(tf.transpose, matrices))
+        vectors = [v[:, None] for v in vectors]
         bias = cell.input_bias(weights)
         x = tf.transpose(x, (1, 2, 0))
         mask = tf.transpose(arguments[-1])[:, None] if masked else None
@@ -115,7 +107,7 @@ def _programs(cell, count: int, names: tuple, masked: bool, sequences: bool):
         outputs, *saved = kept
         *d_states, d_outputs = gradients
         matrices, vectors = cell.recurrent(weights)
-        vectors = vectors_of(vectors)
+        vectors = [v[:, None] for v in vectors]
         d_outputs = tf.transpose(d_outputs, (1, 2, 0)) if sequences else None
         mask = tf.transpose(masks[0])[:, None] if masked else None
         time = tf.shape(x)[1]

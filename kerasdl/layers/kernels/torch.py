@@ -6,7 +6,7 @@ are one product over all steps.
 
 import torch
 
-from kerasdl.layers.kernels.cells import LSTM, Weights
+from kerasdl.layers.kernels.cells import LSTM, NO_SECOND_GRADIENT, Weights
 
 
 class _Ops:
@@ -85,9 +85,7 @@ class _Recurrence(torch.autograd.Function):
     @staticmethod
     def backward(context, d_outputs, *d_states):
         if torch.is_grad_enabled():  # a graph of this pass is asked for
-            raise NotImplementedError(
-                "the gradient of a gradient is not written for this layer: use keras.layers' own"
-            )
+            raise NotImplementedError(NO_SECOND_GRADIENT)
         x, outputs, *arguments = context.saved_tensors
         cell, mask, saved = context.cell, context.mask, context.saved
         states, weights = arguments[: context.count], Weights(*arguments[context.count :])
@@ -113,7 +111,7 @@ class _Recurrence(torch.autograd.Function):
         d_x = None
         if context.needs_input_grad[3]:
             d_x = (dz @ weights.kernel.T).view(x.shape[1], x.shape[0], x.shape[2]).transpose(0, 1)
-        kernel = x.transpose(0, 1).flatten(0, 1).T @ dz
+        kernel = _Ops.outer(x.transpose(0, 1).flatten(0, 1), dz)
         bias = None if weights.bias is None else bias
         return None, None, None, d_x, *d_states, kernel, recurrent, bias, peephole
 
