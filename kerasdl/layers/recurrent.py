@@ -12,7 +12,7 @@ from kerasdl.layers import kernels
 from kerasdl.layers.kernels import cells
 from kerasdl.layers.peephole import PeepholeLSTMCell
 
-_ACTIVATIONS = {getattr(keras.activations, name): name for name in cells.SLOPES}
+_ACTIVATIONS = {getattr(keras.activations, name): name for name in cells.ACTIVATIONS}
 
 
 class _Fast:

@@ -1,7 +1,7 @@
 """What does a recurrent cell compute, forward and in reverse? The arithmetic alone, for every backend.
 
-A cell is written once, in terms of a few operations that each backend's module brings (``ops``): split and
-join gates, send a vector through a matrix, the activations. Whether a state is ``(batch, units)`` or
+A cell is written once, in terms of a few operations that each backend's module brings (``ops``, a
+:class:`Formulas`): split and join gates, send a vector through a matrix, the activations. Whether a state is ``(batch, units)`` or
 ``(units, batch)`` is the backend's choice, for one of them multiplies faster than the other.
 
 For one step, ``step`` takes the projected input x W + b and the states, and returns the new states and what
@@ -14,15 +14,29 @@ matrices with one row for each step of each sample.
 from dataclasses import dataclass
 from typing import NamedTuple
 
-# From an activation's value to its slope there.
-SLOPES = {
-    "tanh": lambda ops, y: 1 - y * y,
-    "sigmoid": lambda ops, y: y * (1 - y),
-    "relu": lambda ops, y: ops.positive(y),
-    "linear": lambda ops, y: 1,
-}
+ACTIVATIONS = ("tanh", "sigmoid", "relu", "linear")
 
 NO_SECOND_GRADIENT = "the gradient of a gradient is not written for this layer: use keras.layers' own"
+
+
+class Formulas:
+    """What is made of simpler operations, unless a backend has one for the whole.
+
+    ``tanh_back`` and the like take the gradient after an activation, and the activation's value, to the
+    gradient before it.
+    """
+
+    linear = staticmethod(lambda z: z)
+    linear_back = staticmethod(lambda d, y: d)
+    tanh_back = staticmethod(lambda d, y: d * (1 - y * y))
+    sigmoid_back = staticmethod(lambda d, y: d * (y * (1 - y)))
+    # a + b ⊙ c, and u ⊙ a + (1 − u) ⊙ b.
+    plus_product = staticmethod(lambda a, b, c: a + b * c)
+    blend = staticmethod(lambda u, a, b: u * a + (1 - u) * b)
+
+    @classmethod
+    def plus_through(cls, a, v, matrix):
+        return a + cls.through(v, matrix)
 
 
 class Weights(NamedTuple):
@@ -55,11 +69,11 @@ class _Cell:
     def _gate(self, ops, z):
         return getattr(ops, self.recurrent_activation)(z)
 
-    def _act_slope(self, ops, y):
-        return SLOPES[self.activation](ops, y)
+    def _act_back(self, ops, d, y):
+        return getattr(ops, f"{self.activation}_back")(d, y)
 
-    def _gate_slope(self, ops, y):
-        return SLOPES[self.recurrent_activation](ops, y)
+    def _gate_back(self, ops, d, y):
+        return getattr(ops, f"{self.recurrent_activation}_back")(d, y)
 
     def projected(self, ops, slopes: tuple):
         """Return the gradient with respect to the projected inputs, from what ``back`` returned."""
@@ -80,12 +94,12 @@ class SimpleRNN(_Cell):
 
     def step(self, ops, z, states, matrices, vectors):
         (h,), (u,) = states, matrices
-        new = self._act(ops, z + ops.through(h, u))
+        new = self._act(ops, ops.plus_through(z, h, u))
         return (new,), (new,)
 
     def back(self, ops, d_states, saved, matrices, vectors):
         (d,), (new,), (u,) = d_states, saved, matrices
-        dz = d * self._act_slope(ops, new)
+        dz = self._act_back(ops, d, new)
         return (dz,), (ops.through(dz, u),)
 
 
@@ -96,22 +110,22 @@ class LSTM(_Cell):
 
     def step(self, ops, z, states, matrices, vectors):
         (h, c), (u,) = states, matrices
-        i, f, g, o = ops.split(z + ops.through(h, u), 4)
+        i, f, g, o = ops.split(ops.plus_through(z, h, u), 4)
         i, f, o = self._gate(ops, i), self._gate(ops, f), self._gate(ops, o)
         g = self._act(ops, g)
-        new = f * c + i * g
+        new = ops.plus_product(f * c, i, g)
         shown = self._act(ops, new)
         return (o * shown, new), (i, f, g, o, c, shown)
 
     def back(self, ops, d_states, saved, matrices, vectors):
         (dh, dc), (i, f, g, o, c, shown), (u,) = d_states, saved, matrices
-        dc = dc + dh * o * self._act_slope(ops, shown)
+        dc = dc + self._act_back(ops, dh * o, shown)
         dz = ops.join(
             (
-                dc * g * self._gate_slope(ops, i),
-                dc * c * self._gate_slope(ops, f),
-                dc * i * self._act_slope(ops, g),
-                dh * shown * self._gate_slope(ops, o),
+                self._gate_back(ops, dc * g, i),
+                self._gate_back(ops, dc * c, f),
+                self._act_back(ops, dc * i, g),
+                self._gate_back(ops, dh * shown, o),
             )
         )
         return (dz,), (ops.through(dz, u), dc * f)
@@ -141,29 +155,29 @@ class GRU(_Cell):
         (h,) = states
         of_u, of_r, of_n = ops.split(z, 3)
         if self.reset_after:
-            from_h = ops.through(h, matrices[0])
-            h_u, h_r, h_n = ops.split(from_h + vectors[0] if vectors else from_h, 3)
+            from_h = ops.plus_through(vectors[0], h, matrices[0]) if vectors else ops.through(h, matrices[0])
+            h_u, h_r, h_n = ops.split(from_h, 3)
         else:
             h_u, h_r = ops.split(ops.through(h, matrices[0]), 2)
         u, r = self._gate(ops, of_u + h_u), self._gate(ops, of_r + h_r)
         if self.reset_after:
-            n = self._act(ops, of_n + r * h_n)
+            n = self._act(ops, ops.plus_product(of_n, r, h_n))
         else:
-            n, h_n = self._act(ops, of_n + ops.through(r * h, matrices[1])), h
-        return (u * h + (1 - u) * n,), (u, r, n, h, h_n) if self.reset_after else (u, r, n, h)
+            n = self._act(ops, ops.plus_through(of_n, r * h, matrices[1]))
+        return (ops.blend(u, h, n),), (u, r, n, h, h_n) if self.reset_after else (u, r, n, h)
 
     def back(self, ops, d_states, saved, matrices, vectors):
         (d,), (u, r, n, h, *h_n) = d_states, saved
-        du = d * (h - n) * self._gate_slope(ops, u)
-        dn = d * (1 - u) * self._act_slope(ops, n)
+        old = d * u
+        du = self._gate_back(ops, d * (h - n), u)
+        dn = self._act_back(ops, d - old, n)
         if self.reset_after:
-            dr = dn * h_n[0] * self._gate_slope(ops, r)
+            dr = self._gate_back(ops, dn * h_n[0], r)
             dz, from_h = ops.join((du, dr, dn)), ops.join((du, dr, dn * r))
-            return (dz, from_h), (d * u + ops.through(from_h, matrices[0]),)
+            return (dz, from_h), (ops.plus_through(old, from_h, matrices[0]),)
         reset = ops.through(dn, matrices[1])
-        gates = ops.join((du, reset * h * self._gate_slope(ops, r)))
-        old = d * u + reset * r + ops.through(gates, matrices[0])
-        return (gates, dn), (old,)
+        gates = ops.join((du, self._gate_back(ops, reset * h, r)))
+        return (gates, dn), (ops.plus_through(ops.plus_product(old, reset, r), gates, matrices[0]),)
 
     def gradients(self, ops, slopes, saved, h, w):
         if self.reset_after:
@@ -192,30 +206,31 @@ class PeepholeLSTM(_Cell):
 
     def step(self, ops, z, states, matrices, vectors):
         h, c = states
-        i, f, g, o = ops.split(z + ops.through(h, matrices[0]), 4)
+        i, f, g, o = ops.split(ops.plus_through(z, h, matrices[0]), 4)
         if self.form == "per_unit":
-            see_i, see_f = vectors[0] * c, vectors[1] * c
+            i, f = ops.plus_product(i, vectors[0], c), ops.plus_product(f, vectors[1], c)
         else:
             see_i, see_f, see_o = ops.split(ops.through(c, matrices[1]), 3)
-        i, f, g = self._gate(ops, i + see_i), self._gate(ops, f + see_f), self._act(ops, g)
-        new = f * c + i * g
-        o = self._gate(ops, o + (vectors[2] * new if self.form == "per_unit" else see_o))
+            i, f, o = i + see_i, f + see_f, o + see_o
+        i, f, g = self._gate(ops, i), self._gate(ops, f), self._act(ops, g)
+        new = ops.plus_product(f * c, i, g)
+        o = self._gate(ops, ops.plus_product(o, vectors[2], new) if self.form == "per_unit" else o)
         shown = self._act(ops, new)
         return (o * shown, new), (i, f, g, o, c, shown)
 
     def back(self, ops, d_states, saved, matrices, vectors):
         (dh, dc), (i, f, g, o, c, shown) = d_states, saved
-        do = dh * shown * self._gate_slope(ops, o)
-        dc = dc + dh * o * self._act_slope(ops, shown)
+        do = self._gate_back(ops, dh * shown, o)
+        dc = dc + self._act_back(ops, dh * o, shown)
         if self.form == "per_unit":
-            dc = dc + do * vectors[2]
-        di, df = dc * g * self._gate_slope(ops, i), dc * c * self._gate_slope(ops, f)
-        dz = ops.join((di, df, dc * i * self._act_slope(ops, g), do))
+            dc = ops.plus_product(dc, do, vectors[2])
+        di, df = self._gate_back(ops, dc * g, i), self._gate_back(ops, dc * c, f)
+        dz = ops.join((di, df, self._act_back(ops, dc * i, g), do))
         if self.form == "per_unit":
-            seen = di * vectors[0] + df * vectors[1]
+            old = ops.plus_product(ops.plus_product(dc * f, di, vectors[0]), df, vectors[1])
         else:
-            seen = ops.through(ops.join((di, df, do)), matrices[1])
-        return (dz,), (ops.through(dz, matrices[0]), dc * f + seen)
+            old = ops.plus_through(dc * f, ops.join((di, df, do)), matrices[1])
+        return (dz,), (ops.through(dz, matrices[0]), old)
 
     def gradients(self, ops, slopes, saved, h, w):
         (dz,) = slopes

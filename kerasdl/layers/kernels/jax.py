@@ -11,17 +11,16 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from kerasdl.layers.kernels.cells import Weights
+from kerasdl.layers.kernels.cells import Formulas, Weights
 
 
-class _Ops:
+class _Ops(Formulas):
     """The operations of :mod:`kerasdl.layers.kernels.cells` on ``(units, batch)``."""
 
     sigmoid, tanh, relu = jax.nn.sigmoid, jnp.tanh, jax.nn.relu
     stack = staticmethod(jnp.stack)
 
-    linear = staticmethod(lambda z: z)
-    positive = staticmethod(lambda y: (y > 0).astype(y.dtype))
+    relu_back = staticmethod(lambda d, y: jnp.where(y > 0, d, 0))
     through = staticmethod(lambda v, matrix: matrix @ v)
     split = staticmethod(lambda z, n: jnp.split(z, n, axis=0))
     # On rows: ``(steps · batch, …)``.

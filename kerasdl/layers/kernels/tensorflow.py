@@ -8,24 +8,32 @@ import functools
 
 import tensorflow as tf
 
-from kerasdl.layers.kernels.cells import NO_SECOND_GRADIENT, Weights
+from kerasdl.layers.kernels.cells import NO_SECOND_GRADIENT, Formulas, Weights
 
 
-class _Ops:
+class _Ops(Formulas):
     """The operations of :mod:`kerasdl.layers.kernels.cells` on ``(units, batch)``."""
 
     sigmoid, tanh, relu = map(staticmethod, (tf.sigmoid, tf.tanh, tf.nn.relu))
     stack = staticmethod(tf.stack)
-    linear = staticmethod(lambda z: z)
-    positive = staticmethod(lambda y: tf.cast(y > 0, y.dtype))
+    relu_back = staticmethod(lambda d, y: tf.where(y > 0, d, tf.zeros_like(d)))
     through = staticmethod(lambda v, matrix: tf.matmul(matrix, v))
     split = staticmethod(lambda z, n: tf.split(z, n, axis=0))
-    join = staticmethod(lambda parts: tf.concat(parts, axis=0))
     # On rows: ``(steps · batch, …)``.
     total = staticmethod(lambda rows: tf.reduce_sum(rows, axis=0))
     outer = staticmethod(lambda a, b: tf.matmul(a, b, transpose_a=True))
     columns = staticmethod(lambda parts: tf.concat(parts, axis=1))
     cut = staticmethod(lambda rows, n: tf.split(rows, n, axis=1))
+
+    @staticmethod
+    def join(parts):
+        # As on JAX: piece by piece, in place.
+        units = parts[0].shape[0]
+        joined = tf.zeros((units * len(parts), tf.shape(parts[0])[1]), parts[0].dtype)
+        for n, part in enumerate(parts):
+            rows = {"begin": [n * units], "end": [(n + 1) * units], "strides": [1]}
+            joined = tf.raw_ops.TensorStridedSliceUpdate(input=joined, value=part, **rows)
+        return joined
 
 
 def recur(cell, x, states, weights: Weights, mask=None, sequences: bool = True):

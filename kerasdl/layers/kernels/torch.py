@@ -6,16 +6,20 @@ are one product over all steps.
 
 import torch
 
-from kerasdl.layers.kernels.cells import LSTM, NO_SECOND_GRADIENT, Weights
+from kerasdl.layers.kernels.cells import LSTM, NO_SECOND_GRADIENT, Formulas, Weights
 
 
-class _Ops:
+class _Ops(Formulas):
     """The operations of :mod:`kerasdl.layers.kernels.cells` on ``(batch, units)``."""
 
     sigmoid, tanh, relu = map(staticmethod, (torch.sigmoid, torch.tanh, torch.relu))
     stack = staticmethod(torch.stack)
-    linear = staticmethod(lambda z: z)
-    positive = staticmethod(lambda y: (y > 0).to(y.dtype))
+    relu_back = staticmethod(lambda d, y: d * (y > 0))
+    tanh_back = staticmethod(torch.ops.aten.tanh_backward)
+    sigmoid_back = staticmethod(torch.ops.aten.sigmoid_backward)
+    plus_product = staticmethod(torch.addcmul)
+    plus_through = staticmethod(torch.addmm)
+    blend = staticmethod(lambda u, a, b: torch.lerp(b, a, u))
     through = staticmethod(torch.mm)
     split = staticmethod(lambda z, n: z.chunk(n, dim=1))
     join = staticmethod(lambda parts: torch.cat(parts, dim=1))
@@ -63,24 +67,24 @@ class _Recurrence(torch.autograd.Function):
         states, weights = arguments[:count], Weights(*arguments[count:])
         matrices, vectors = cell.recurrent(weights)
         keep = any(context.needs_input_grad)
-        z = torch.matmul(x.transpose(0, 1), weights.kernel)
-        bias = cell.input_bias(weights)
-        if bias is not None:
-            z += bias
-        outputs, saved = x.new_empty(x.shape[1], x.shape[0], states[0].shape[1]), []
+        rows, bias = x.transpose(0, 1).flatten(0, 1), cell.input_bias(weights)
+        z = rows @ weights.kernel if bias is None else torch.addmm(bias, rows, weights.kernel)
+        # The state before the first step, then the states after each.
+        outputs, saved = x.new_empty(x.shape[1] + 1, *states[0].shape), []
+        outputs[0] = states[0]
         present = states
-        for t, z_t in enumerate(z):
+        for t, z_t in enumerate(z.view(x.shape[1], x.shape[0], -1)):
             new, kept = cell.step(_Ops, z_t, present, matrices, vectors)
             if mask is not None:
                 m = mask[:, t, None]
                 new = tuple(torch.where(m, n, s) for n, s in zip(new, present, strict=True))
-            outputs[t], present = new[0], new
+            outputs[t + 1], present = new[0], new
             if keep:
                 saved.append(kept)
         if keep:
             context.cell, context.mask, context.count, context.saved = cell, mask, count, saved
             context.save_for_backward(x, outputs, *arguments)
-        return outputs.transpose(0, 1), *present
+        return outputs[1:].transpose(0, 1), *present
 
     @staticmethod
     def backward(context, d_outputs, *d_states):
@@ -91,21 +95,27 @@ class _Recurrence(torch.autograd.Function):
         states, weights = arguments[: context.count], Weights(*arguments[context.count :])
         matrices, vectors = cell.recurrent(weights)
         matrices = [m.T.contiguous() for m in matrices]
-        slopes = [None] * len(saved)
+        slopes = []
         for t in reversed(range(len(saved))):
             d_states = (d_states[0] + d_outputs[:, t], *d_states[1:])
             moved = d_states
             if mask is not None:
                 m = mask[:, t, None]
                 moved = tuple(d * m for d in d_states)
-            slopes[t], old = cell.back(_Ops, moved, saved[t], matrices, vectors)
+            new, old = cell.back(_Ops, moved, saved[t], matrices, vectors)
+            slopes = slopes or [one.new_empty(len(saved), *one.shape) for one in new]
+            for one, stack in zip(new, slopes, strict=True):
+                stack[t] = one
             if mask is not None:
                 old = tuple(o + d * ~m for o, d in zip(old, d_states, strict=True))
             d_states = old
-        slopes = tuple(map(torch.cat, zip(*slopes, strict=True)))
-        before = torch.cat([states[0], outputs[:-1].flatten(0, 1)])
+        slopes = tuple(stack.flatten(0, 1) for stack in slopes)
         recurrent, bias, peephole = cell.gradients(
-            _Ops, slopes, lambda n: torch.cat([kept[n] for kept in saved]), before, weights
+            _Ops,
+            slopes,
+            lambda n: torch.cat([kept[n] for kept in saved]),
+            outputs[:-1].flatten(0, 1),
+            weights,
         )
         dz = cell.projected(_Ops, slopes)
         d_x = None
