@@ -158,8 +158,8 @@ def overrides(assignments: Sequence[str], settings: dict[str, Any]) -> dict[str,
         ValueError: no ``=``, an unknown name, or a value of another kind.
 
     Example:
-        >>> overrides(["epochs=20", "hidden=64,32"], {"epochs": 100, "hidden": (256,)})
-        {'epochs': 20, 'hidden': (64, 32)}
+        >>> overrides(["epochs=20", "cells=gru,lstm"], {"epochs": 100, "cells": ("rnn",)})
+        {'epochs': 20, 'cells': ('gru', 'lstm')}
     """
     chosen = {}
     for assignment in assignments:
@@ -174,6 +174,13 @@ def overrides(assignments: Sequence[str], settings: dict[str, Any]) -> dict[str,
 def _parse(name: str, text: str, default: Any) -> Any:
     if isinstance(default, str):
         return text
+    if (
+        isinstance(default, tuple)
+        and default
+        and all(isinstance(one, str) for one in default)
+        and "(" not in text
+    ):
+        return tuple(text.split(","))
     try:
         value = ast.literal_eval(text)
         if isinstance(default, tuple) and not isinstance(value, tuple):
