@@ -75,7 +75,7 @@ def keras_step(candidate, cell, batch, units, layers, bidirectional, mask):
         found = x
         for (
             one
-        ) in recurrent:  # the layers alone: uncompiled, a functional model costs a millisecond of its own
+        ) in recurrent:  # a functional model, uncompiled, would add a millisecond of its own
             found = one(found, mask=m if mask else None)
         keras.ops.sum(found * back).backward()
 
