@@ -73,9 +73,7 @@ def keras_step(candidate, cell, batch, units, layers, bidirectional, mask):
         x.grad = None
         model.zero_grad()
         found = x
-        for (
-            one
-        ) in recurrent:  # a functional model, uncompiled, would add a millisecond of its own
+        for one in recurrent:  # a functional model, uncompiled, would add a millisecond of its own
             found = one(found, mask=m if mask else None)
         keras.ops.sum(found * back).backward()
 

@@ -174,12 +174,8 @@ def overrides(assignments: Sequence[str], settings: dict[str, Any]) -> dict[str,
 def _parse(name: str, text: str, default: Any) -> Any:
     if isinstance(default, str):
         return text
-    if (
-        isinstance(default, tuple)
-        and default
-        and all(isinstance(one, str) for one in default)
-        and "(" not in text
-    ):
+    lists_names = isinstance(default, tuple) and default and isinstance(default[0], str)
+    if lists_names and "(" not in text:
         return tuple(text.split(","))
     try:
         value = ast.literal_eval(text)

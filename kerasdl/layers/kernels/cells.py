@@ -1,8 +1,9 @@
 """What does a recurrent cell compute, forward and in reverse? The arithmetic alone, for every backend.
 
 A cell is written once, in terms of a few operations that each backend's module brings (``ops``, a
-:class:`Formulas`): split and join gates, send a vector through a matrix, the activations. Whether a state is ``(batch, units)`` or
-``(units, batch)`` is the backend's choice, for one of them multiplies faster than the other.
+:class:`Formulas`): split and join gates, send a vector through a matrix, the activations. Whether a state
+is ``(batch, units)`` or ``(units, batch)`` is the backend's choice, for one of them multiplies faster than
+the other.
 
 For one step, ``step`` takes the projected input x W + b and the states, and returns the new states and what
 the reverse pass will need; ``back`` takes the gradient with respect to the new states and that, and returns

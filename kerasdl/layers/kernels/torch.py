@@ -92,7 +92,7 @@ class _Recurrence(torch.autograd.Function):
             raise NotImplementedError(NO_SECOND_GRADIENT)
         x, outputs, *arguments = context.saved_tensors
         cell, mask, saved = context.cell, context.mask, context.saved
-        states, weights = arguments[: context.count], Weights(*arguments[context.count :])
+        weights = Weights(*arguments[context.count :])
         matrices, vectors = cell.recurrent(weights)
         matrices = [m.T.contiguous() for m in matrices]
         slopes = []
