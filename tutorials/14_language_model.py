@@ -23,7 +23,7 @@ chapter = course.Chapter(
         "cells": ("rnn", "gru", "lstm", "deep gru"),
         "windows": 10_000,  # of 32 characters, one character apart
         "windows_batch": 128,
-        "cells_epochs": 8,
+        "cells_epochs": 5,
         "seeds": 1,
         "author_units": 128,
         "author_tokens": 150_000,  # characters of each author
@@ -220,8 +220,10 @@ print(f"after the book's first 20 characters, share of the next 70 that are the 
 # There a batch holds 1,024 windows and training takes 50 to 100 epochs of plain gradient descent. But windows
 # one character apart say nearly the same: we take 128, and Adam, and need a tenth of the epochs.
 #
-# With so little text a network soon knows it by heart, and then guesses worse on what is new. What counts is
-# the lowest validation perplexity: who trains for use stops there (**early stopping**).
+# With so little text a network soon knows it by heart, and then guesses worse on what is new. To stop where
+# the validation perplexity is lowest would be to choose by the very text that is to judge. Instead the number
+# of epochs is set beforehand, one for all cells, and the learning rate falls to 0 over them along half a
+# cosine (Loshchilov & Hutter 2017). What is reported is the end of training.
 
 # %%
 x, y = text.windows(tokens, steps=32, stride=1)
@@ -240,7 +242,11 @@ plan = [
 for name, seed in chapter.track(plan, "cells"):
     kerasdl.set_seed(seed)
     depth, cell = (2, "gru") if name == "deep gru" else (1, name)
-    model = compiled(models.language_model(vocabulary, cell, units=32, layers=depth))
+    steps = settings.cells_epochs * -(-settings.windows // settings.windows_batch)
+    model = compiled(
+        models.language_model(vocabulary, cell, units=32, layers=depth),
+        learning_rate=keras.optimizers.schedules.CosineDecay(0.01, steps),
+    )
     history = training.fit(
         model,
         x[seen],
@@ -250,13 +256,12 @@ for name, seed in chapter.track(plan, "cells"):
         validation_data=(x[asked], y[asked]),
     )
     unseen[name] = (history.index, np.exp(history["val_loss"]))
-    best = history["val_loss"].idxmin()
-    train, valid = np.exp(history.loc[best, ["loss", "val_loss"]])
-    rows.append([name, seed, model.count_params(), best, train, valid])
-runs = pd.DataFrame(rows, columns=["cell", "seed", "parameters", "epoch", "train", "valid"])
-table = runs.groupby("cell", sort=False)[["parameters", "epoch", "train", "valid"]].median()
+    train, valid = np.exp(history[["loss", "val_loss"]].iloc[-1])
+    rows.append([name, seed, model.count_params(), train, valid])
+runs = pd.DataFrame(rows, columns=["cell", "seed", "parameters", "train", "valid"])
+table = runs.groupby("cell", sort=False)[["parameters", "train", "valid"]].median()
 published = pd.DataFrame(BOOK, index=["torch", "TensorFlow", "JAX"]).T
-print("perplexity where validation is best, and the book's three on validation")
+print("perplexity at the end of training, and the book's three on validation")
 print(table.join(published).round(2).to_string())
 chapter.history("cells", runs.set_index(["cell", "seed"]))
 chapter.figure(
@@ -270,8 +275,9 @@ chapter.figure(
 )
 
 # %% [markdown]
-# Every cell beats counting. The more a network can hold, the sooner it is at its best and the harder it falls
-# after: the deep GRU has nearly five times the parameters of the plain RNN. The cells lie closer together
+# Every cell beats counting, and the GRUs do best. One number of epochs does not suit all: after eight in
+# place of five the LSTM is down to 6.6 and the plain RNN to 6.9, while the deep GRU, with five times the
+# RNN's parameters, has begun to know its text by heart and is up at 7.3. Still the cells lie closer together
 # than what the three frameworks of the book make of one and the same GRU.
 #
 # ## More text, and two authors

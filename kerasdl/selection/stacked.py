@@ -151,13 +151,14 @@ class Stack(keras.Model):
         x = self._members(ops.reshape(x, (max(self.streams) + 1, rows, self.features)))
         counted = self._members(counted)[:, :, None] if training else None
         step = ops.convert_to_tensor(self.step) if training else None
+        # By ``call``, past Keras's checks of what comes in: run eagerly, they take longer than the layers.
         for place, layer in enumerate([*self.stack, None]):
             if str(place) in self.dropouts:
-                x = self.dropouts[str(place)](x, step)
+                x = self.dropouts[str(place)].call(x, step)
             if isinstance(layer, BatchNormalization):
-                x = layer(x, counted)
+                x = layer.call(x, counted)
             elif layer is not None:
-                x = layer(x)
+                x = layer.call(x)
         if training:
             self.step.assign(self.step + 1)  # last: on torch, ``step`` is the variable's own memory
         return x
