@@ -1,7 +1,11 @@
-"""What tests ask of whichever backend runs: derivatives by its own automatic differentiation."""
+"""What tests ask of whichever backend runs: its numbers, its derivatives, and the same layers by hand."""
 
 import keras
 import numpy as np
+
+from kerasdl import scratch
+
+BY_HAND = {"rnn": scratch.RNN, "gru": scratch.GRU, "lstm": scratch.LSTM, "peephole": scratch.PeepholeLSTM}
 
 
 def gradients(function, *arrays):
@@ -30,3 +34,20 @@ def gradients(function, *arrays):
         tensors = [torch.tensor(array, requires_grad=True) for array in arrays]
         found = torch.autograd.grad(function(*tensors), tensors)
     return [np.asarray(keras.ops.convert_to_numpy(gradient)) for gradient in found]
+
+
+def to_numpy(tensor):
+    return np.asarray(keras.ops.convert_to_numpy(tensor))
+
+
+def shaken(model, seed=1):
+    """Give every weight, biases and peepholes too, a value of its own."""
+    weights = np.random.default_rng(seed)
+    model.set_weights([w + weights.normal(0, 0.2, w.shape).astype("float32") for w in model.get_weights()])
+    return model
+
+
+def by_hand(cell, weights):
+    """Split a flat list of weights into layers by hand, and return them and what is left."""
+    each = {"rnn": 3, "gru": 3, "lstm": 3, "peephole": 4}[cell]
+    return BY_HAND[cell](*weights[:each]), weights[each:]

@@ -6,6 +6,7 @@ import weakref
 import keras
 import numpy as np
 import pytest
+from oracles import to_numpy
 
 import kerasdl
 from kerasdl import models, scratch, text
@@ -13,10 +14,6 @@ from kerasdl.models import language
 from kerasdl.text import Vocabulary
 
 LETTERS = Vocabulary("abcde ")
-
-
-def to_numpy(tensor):
-    return np.asarray(keras.ops.convert_to_numpy(tensor))
 
 
 def writer(cell="gru", vocabulary=LETTERS, seed=0, **settings):
