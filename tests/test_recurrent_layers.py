@@ -124,6 +124,22 @@ def test_any_arguments_give_what_keras_gives(name, mask, initial, seed, argument
     check_equal(name, mask, initial, seed, **arguments)
 
 
+@pytest.mark.parametrize("mask", ["none", "holes", "one row masked"])
+@pytest.mark.parametrize("name", ["LSTM", "GRU"])
+def test_both_directions_run_fast_and_equal_keras(name, mask, monkeypatch):
+    x, _ = data(0)
+    ours, stock, _ = PAIRS[name]
+    pair = [keras.layers.Bidirectional(make(UNITS, return_sequences=True)) for make in (stock, ours)]
+    for layer in pair:
+        layer.build(x.shape)
+    weights = drawn(pair[0])
+    expected = results(pair[0], x, [], MASKS[mask], weights)
+    monkeypatch.setattr(stock, "inner_loop", None)  # ours must not fall back on it
+    found = results(pair[1], x, [], MASKS[mask], weights)
+    for one, other in zip([*found[0], *found[1]], [*expected[0], *expected[1]], strict=True):
+        assert close(one, other, 1e-5)
+
+
 def models_of(layer, **compile_arguments):
     inputs = keras.Input((None, FEATURES))
     model = keras.Model(inputs, keras.layers.Dense(1)(layer(inputs)))

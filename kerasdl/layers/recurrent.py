@@ -29,7 +29,6 @@ class _Fast:
             or arithmetic is None
             or (training and several_masks)
             or self.unroll
-            or self.zero_output_for_mask
             or cudnn is True
             or (cudnn and kernel.has_cudnn(self, mask))
         ):
@@ -45,7 +44,7 @@ class _Fast:
             states = [ops.copy(s) for s in states]
         names = [getattr(self.cell, name, None) for name in cells.Weights._fields]
         weights = [None if w is None else ops.cast(ops.convert_to_tensor(w), dtype) for w in names]
-        return kernel.recur(
+        last, outputs, states = kernel.recur(
             arithmetic,
             ops.cast(sequences, dtype),
             states,
@@ -53,6 +52,11 @@ class _Fast:
             mask,
             self.return_sequences,
         )
+        if self.zero_output_for_mask and mask is not None:  # Bidirectional asks for it
+            counts = ops.expand_dims(ops.cast(mask, "bool"), -1)
+            last = ops.where(counts[:, -1], last, 0)
+            outputs = ops.where(counts if self.return_sequences else counts[:, -1:], outputs, 0)
+        return last, outputs, states
 
     def _arithmetic(self):
         """Return the cell of :mod:`~kerasdl.layers.kernels.cells` that this layer's cell is, or None."""
