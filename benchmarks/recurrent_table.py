@@ -1,4 +1,4 @@
-"""The table of ``recurrent.py``: seconds to ratios, beside the bars."""
+"""The tables of ``recurrent.py``: seconds to ratios, beside the bars."""
 
 import json
 import statistics
@@ -7,8 +7,10 @@ from pathlib import Path
 from kerasdl import files
 
 # Layer alone, as a share of raw torch's speed.
-LAYER_BARS = {"torch": 0.95, "jax": 0.6, "tensorflow": 0.6}
-TOKENS = {"fit": 12 * 32 * 35}
+BARS = {"torch": 0.95, "jax": 0.6, "tensorflow": 0.6}
+GATES = {"LSTM": 4, "PeepholeLSTM": 4, "GRU": 3, "SimpleRNN": 1}
+TIME, FEATURES, FIT_STEPS = 35, 28, 12
+TITLES = {"layer": "Layer alone, forward and backward", "fit": f"Through `fit`, {FIT_STEPS} steps"}
 
 
 def write_table(path: Path, results: dict) -> None:
@@ -18,49 +20,91 @@ def write_table(path: Path, results: dict) -> None:
 
 
 def render(results: dict) -> str:
-    machine, text = results["machine"], ["# Recurrent layers, measured", ""]
-    text += ["`python benchmarks/recurrent.py` rebuilds it. Median milliseconds ± half the quartiles' range."]
-    for kind, title in (("layer", "Layer alone, forward and backward"), ("fit", "Through `fit`, 12 steps")):
+    machine = results["machine"]
+    text = [
+        "# Recurrent layers, measured",
+        "",
+        "Written by `benchmarks/recurrent.py`; see there for what is measured, and `recurrent_notes.md` for",
+        "what stands behind it. Ratios are speeds: above 1, ours is the faster.",
+    ]
+    for kind, title in TITLES.items():
         rows = [row for row in results["rows"] if row["setting"]["kind"] == kind]
         if rows:
-            text += ["", f"## {title}", "", *_table(rows, kind)]
-    text += ["", f"Machine: {json.dumps(machine)}", ""]
+            text += ["", f"## {title}", "", *_ratios(rows, kind, machine), "", "Milliseconds:", ""]
+            text += _times(rows, kind)
+            if kind == "layer":
+                text += [
+                    "",
+                    "The first step, with trace and compilation, in seconds:",
+                    "",
+                    *_first_steps(rows),
+                ]
+    versions = ", ".join(f"Keras {found['keras']} on {name}" for name, found in machine["versions"].items())
+    load = f"{machine['load_before']:.1f} before, {machine['load_after']:.1f} after"
+    text += ["", f"Machine: {machine['cores']} cores of {machine['processor']}; load {load} (the measurement"]
+    text += [f"itself is 1 to 2); {machine['minutes']} minutes; {versions}.", ""]
     return "\n".join(text)
 
 
-def _table(rows: list[dict], kind: str) -> list[str]:
-    names = list(dict.fromkeys(name for row in rows for name in row["seconds"]))
-    backends = [name.split(",")[0] for name in names if name.endswith("ours")]
-    ratios = [f"{b}: ours / stock" for b in backends] + [f"{b}: ours / raw torch" for b in backends]
-    lines = ["| | " + " | ".join([*names, *ratios]) + " |", "|---" * (1 + len(names) + len(ratios)) + "|"]
+def _ratios(rows: list[dict], kind: str, machine: dict) -> list[str]:
+    """Ours beside stock and beside raw torch on each backend; for a layer, its share of the peak as well."""
+    backends = [name.split(",")[0] for name in rows[0]["seconds"] if name.endswith("ours")]
+    peak = machine["peak_gflops"] if kind == "layer" else None
+    names = [f"{b} ÷ stock" for b in backends] + [f"{b} ÷ raw torch" for b in backends]
+    names += [f"{b}: share of peak" for b in backends] if peak else [f"{b}: tokens/s" for b in backends]
+    lines = [_line("", *names), "|---" + "|---:" * len(names) + "|"]
     for row in rows:
-        middle = {name: statistics.median(times) for name, times in row["seconds"].items()}
-        cells = [_time(row["seconds"].get(name)) for name in names]
-        for other in ("stock", "raw torch"):
-            for backend in backends:
-                base = middle.get(f"{backend}, stock" if other == "stock" else "torch, raw torch")
-                cells.append("–" if base is None else f"{base / middle[f'{backend}, ours']:.2f}")
-        lines.append(f"| {_name(row['setting'])} | " + " | ".join(cells) + " |")
-    lines += ["", "Ratios are speeds: above 1, ours is the faster."]
+        seconds = {name: statistics.median(times) for name, times in row["seconds"].items()}
+        ours = {b: seconds[f"{b}, ours"] for b in backends}
+        cells = [f"{seconds[f'{b}, stock'] / ours[b]:.2f}" for b in backends]
+        raw = seconds.get("torch, raw torch")
+        cells += ["–" if raw is None else f"{raw / ours[b]:.2f}" for b in backends]
+        if peak:
+            cells += [f"{_operations(row['setting']) / ours[b] / peak / 1e9:.0%}" for b in backends]
+        else:
+            tokens = FIT_STEPS * row["setting"]["batch"] * TIME
+            cells += [f"{tokens / ours[b]:,.0f}" for b in backends]
+        lines.append(_line(_name(row["setting"]), *cells))
     if kind == "layer":
-        bars = ", ".join(f"{b} {LAYER_BARS[b]}" for b in backends)
-        lines += [f"Bars beside raw torch: {bars}; beside stock: 1 everywhere."]
-        lines += ["", "First step, with trace and compilation, in seconds:", ""]
-        lines += [
-            f"- {_name(row['setting'])}: " + ", ".join(f"{k} {v:.2f}" for k, v in row["first_step"].items())
-            for row in rows
-        ]
+        bars = ", ".join(f"{b} {BARS[b]}" for b in backends)
+        lines += ["", f"Bars: 1 beside stock; beside raw torch, {bars}."]
+        lines += (
+            [f"The peak, a product of two 2048 × 2048 float32 matrices: {peak:.0f} GFLOP/s."] if peak else []
+        )
     else:
-        lines += ["", "Tokens a second:", ""]
-        for row in rows:
-            speeds = {k: TOKENS["fit"] / statistics.median(v) for k, v in row["seconds"].items()}
-            lines.append(
-                f"- {_name(row['setting'])}: " + ", ".join(f"{k} {v:,.0f}" for k, v in speeds.items())
-            )
+        lines += ["", "Bar: 2 beside stock."]
     return lines
 
 
+def _times(rows: list[dict], kind: str) -> list[str]:
+    names = list(dict.fromkeys(name for row in rows for name in row["seconds"]))
+    lines = [_line("", *names), "|---" + "|---:" * len(names) + "|"]
+    for row in rows:
+        lines.append(_line(_name(row["setting"]), *(_time(row["seconds"].get(name)) for name in names)))
+    return lines
+
+
+def _first_steps(rows: list[dict]) -> list[str]:
+    names = list(dict.fromkeys(name for row in rows for name in row["first_step"]))
+    lines = [_line("", *names), "|---" + "|---:" * len(names) + "|"]
+    for row in rows:
+        cells = [f"{row['first_step'][n]:.2f}" if n in row["first_step"] else "–" for n in names]
+        lines.append(_line(_name(row["setting"]), *cells))
+    return lines
+
+
+def _operations(setting: dict) -> float:
+    """Floating-point operations of the matrix products: forward, to the inputs, and to the weights."""
+    width, total = FEATURES, 0
+    units, ways = setting["units"], 1 + setting["bidirectional"]
+    for _ in range(setting["layers"]):
+        total += ways * 6 * setting["batch"] * TIME * (width + units) * GATES[setting["cell"]] * units
+        width = units * ways
+    return total
+
+
 def _time(times: list[float] | None) -> str:
+    """Median ± half the range between the quartiles."""
     if times is None:
         return "–"
     low, middle, high = statistics.quantiles(times, n=4)
@@ -71,3 +115,7 @@ def _name(setting: dict) -> str:
     parts = [setting["cell"], f"{setting['layers']} × {setting['units']}", f"batch {setting['batch']}"]
     parts += [name for name in ("bidirectional", "mask") if setting[name]]
     return ", ".join(parts)
+
+
+def _line(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -221,6 +221,10 @@ def main():
             prepared.clear()
             keras.utils.clear_session(free_memory=True)
         elif do == "prepare":
+            # What draws initial weights is compiled once a shape, for whoever comes first.
+            layer("stock", *(question[name] for name in ("cell", "units", "bidirectional"))).build(
+                (question["batch"], TIME, FEATURES)
+            )
             began = time.perf_counter()
             if question.pop("kind") == "fit":
                 step = fit_step(candidate, question["cell"], question["batch"], question["units"])
