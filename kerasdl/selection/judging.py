@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from kerasdl import engines
+from kerasdl import devices, engines
 from kerasdl.estimators.base import KerasEstimator
 from kerasdl.selection import plan
 from kerasdl.selection.folds import Each, Fitted, Fold, Folds, InTurn, fit_together, last
@@ -64,7 +64,9 @@ def judge(
         return _sent(engine, estimators, folds, scorer, settings), engine.name, reason
     mine = [isinstance(last(estimator), KerasEstimator) for estimator in estimators]
     reason = "vectorize=False" if all(mine) else f"{type(last(estimators[0])).__name__} is no Keras estimator"
-    if vectorize and all(mine):
+    if vectorize and devices.count() > 1:
+        reason = f"each fold is trained on {devices.count()} devices"
+    elif vectorize and all(mine):
         try:
             together = fit_together(estimators, folds)
         except plan.Unstackable as why:
