@@ -87,11 +87,14 @@ def table(record: dict) -> str:
         f"Not measured but worked out, for {FORESEEN_FOLDS} folds of this size: start + fold · ⌈folds ÷ "
         "workers⌉ seconds, as if every worker had a core of its own and sending data were free.",
         "",
-        "| backend | start | fold | " + " | ".join(f"{n} workers" for n in FORESEEN) + " |",
+        "| backend | start | fold | " + " | ".join(f"{n} worker{'s' * (n > 1)}" for n in FORESEEN) + " |",
         "|---|" + "---:|" * (len(FORESEEN) + 2),
     ]
     for backend, run in sorted(record.items()):
         start, fold = foreseen(run["rows"])
+        if fold <= 0:
+            lines.append(f"| {backend} | – | – |" + " – |" * len(FORESEEN))  # the load changed in between
+            continue
         times = [start + fold * math.ceil(FORESEEN_FOLDS / n) for n in FORESEEN]
         lines.append(
             f"| {backend} | {start:.1f} | {fold:.2f} | " + " | ".join(f"{t:.0f}" for t in times) + " |"
@@ -108,7 +111,8 @@ def main() -> None:
     where = (
         f"{epochs} epochs, keras {keras.__version__}, Python {platform.python_version()}, "
         f"{platform.machine()}, {os.cpu_count()} cores, "
-        f"OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'unset')}, load {load:.1f} at the start"
+        f"OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'unset')}, "
+        f"load {load:.1f} at the start, {os.getloadavg()[0]:.1f} at the end"
     )
     path = RESULTS / "scaling.json"
     record = json.loads(path.read_text()) if path.exists() and not quick else {}

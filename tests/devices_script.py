@@ -8,6 +8,8 @@ import numpy as np
 
 import kerasdl
 from kerasdl import devices, layers, models, training
+from kerasdl.estimators import KerasRegressor
+from kerasdl.selection import cross_validate
 
 # Odd batches: 8 + 8 + 7, and 8 + 8 + 1, whose last row only one device has.
 ROWS = {"mlp": 23, "lstm": 17, "convnet": 17, "normalised": 23}
@@ -60,6 +62,15 @@ def train(name):
     return found | {f"{name} outputs": built.predict(x[:5], verbose=0)}
 
 
+def folds():
+    """Return the scores of a cross-validation, each fold trained on all devices."""
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(23, 5))
+    estimator = KerasRegressor(models.mlp, epochs=2, batch_size=8, random_state=0, build__hidden=(4,))
+    found = cross_validate(estimator, x, x[:, 0], cv=3, vectorize="auto" if devices.count() > 1 else False)
+    return {"folds valid": found.scores.valid.to_numpy(), "folds reason": found.reason}
+
+
 def names():
     """Batch normalisation is shared out on JAX alone."""
     return [name for name in ROWS if name != "normalised" or keras.backend.backend() == "jax"]
@@ -70,6 +81,7 @@ if __name__ == "__main__":
     found = {}
     for name in names():
         found |= train(name)
+    found |= folds()
     if devices.first():
         np.savez(sys.argv[2], devices=devices.count(), **found)
     if "RANK" in os.environ:

@@ -39,6 +39,12 @@ def test_two_devices_train_as_one_does(two, name):
         np.testing.assert_allclose(two[key], value, rtol=1e-5, atol=1e-5, err_msg=key)
 
 
+@needs_two
+def test_folds_are_trained_in_turn_on_both_devices(two):
+    assert two["folds reason"] == "each fold is trained on 2 devices"
+    np.testing.assert_allclose(two["folds valid"], devices_script.folds()["folds valid"], rtol=1e-5)
+
+
 CHAPTER = """\
 # %% [markdown]
 # # A small chapter

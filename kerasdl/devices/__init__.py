@@ -24,7 +24,7 @@ def use(devices: int) -> None:
     Call it before the first model, once. On PyTorch each device is a process: start the script with
     ``torchrun --nproc-per-node 2 script.py``; on several hosts, JAX and PyTorch count the devices of all. The
     weights, losses and metrics of :func:`kerasdl.training.fit` are those of one device, rounding apart; only
-    dropout draws other masks on TensorFlow and PyTorch. Keras's own ``model.fit`` is right on JAX and
+    dropout has other masks on TensorFlow and PyTorch. Keras's own ``model.fit`` is right on JAX and
     PyTorch, and shares nothing out; on TensorFlow it weighs the rows of an odd batch unequally.
 
     Args:
