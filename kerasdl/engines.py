@@ -200,7 +200,7 @@ def run(engine: Engine, work: tuple, calls: Sequence[tuple], label: str) -> Iter
     """
     try:
         content = cloudpickle.dumps(work)
-    except Exception as error:  # pickling may raise anything that an object's own methods do
+    except Exception as error:  # an object's own methods may raise anything as it is pickled
         raise TypeError(
             f"the estimator can't be sent to workers ({error}): its builder may use what it makes or is "
             "given, not an open file, a lock or a model that stands outside it"

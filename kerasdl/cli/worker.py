@@ -9,6 +9,7 @@ import os
 import runpy
 import shutil
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -23,7 +24,7 @@ def main() -> None:
     # Under torchrun each device has a process that runs the chapters; the first one tells of them.
     rank = int(os.environ.get("RANK", 0))
     if rank:
-        out = out / f".process-{rank}"
+        out = Path(tempfile.mkdtemp(prefix="kerasdl-"))
     # The events' pipe gets a descriptor of its own; 1 and 2 then belong to the chapter, whatever writes to
     # them: Python, or a backend's C++.
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")

@@ -34,11 +34,11 @@ def step(model: keras.Model, count: int):
 
     Keras gives each replica's mean the same weight, and clips each replica's gradient by itself.
     """
-    optimizer, tracker = model.optimizer, devices.loss_tracker(model)
-    optimizer._all_reduce_sum_gradients = list  # the gradients arrive summed
     model._maybe_symbolic_build = partial(_build, model)
 
     def train_step(data):
+        optimizer = model.optimizer
+        optimizer._all_reduce_sum_gradients = list  # they arrive summed
         own = tf.shape(keras.tree.flatten(data)[0])[0]
         # A device without a row takes part with one that counts for nothing.
         x, y, weight = keras.utils.unpack_x_y_sample_weight(
@@ -50,9 +50,11 @@ def step(model: keras.Model, count: int):
             outputs = model(x, training=True)
             loss = model.compute_loss(x=x, y=y, y_pred=outputs, sample_weight=weight) * count
             objective = optimizer.scale_loss(loss * share)
-        tracker.update_state(loss, sample_weight=own)
+        devices.loss_tracker(model).update_state(loss, sample_weight=own)
         weights = model.trainable_weights
-        gradients = replica.all_reduce("SUM", tape.gradient(objective, weights))
+        gradients = tape.gradient(objective, weights)
+        summed = iter(replica.all_reduce("SUM", [g for g in gradients if g is not None]))
+        gradients = [None if g is None else next(summed) for g in gradients]
         optimizer.apply_gradients(zip(gradients, weights, strict=True))
         x, y, weight, outputs = keras.tree.map_structure(
             lambda v: None if v is None else v[:own], (x, y, weight, outputs)

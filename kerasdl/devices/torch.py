@@ -39,7 +39,6 @@ def _from_first(words):
 
 def step(model: keras.Model, count: int):
     """Return a training step on this process's rows, whose gradient becomes that of the whole batch."""
-    tracker = devices.loss_tracker(model)
     parallel = DistributedDataParallel(model)
     rank = distributed.get_rank()
 
@@ -60,7 +59,7 @@ def step(model: keras.Model, count: int):
             model.optimizer.apply([w.value.grad for w in weights], weights)
         if not own:
             return model.get_metrics_result()
-        tracker.update_state(loss, sample_weight=own)
+        devices.loss_tracker(model).update_state(loss, sample_weight=own)
         return model.compute_metrics(x, y, outputs, sample_weight=weight)
 
     return train_step
