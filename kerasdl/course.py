@@ -9,14 +9,18 @@ A chapter's script opens with one declaration and ends with one call::
     chapter.finish()
 
 Run as ``python tutorials/04_polynomial_fit.py``, the script understands ``--fast``, ``--set NAME=VALUE``,
-``--backend NAME`` and ``--out DIR``; the command line runs it in just this way.
+``--backend NAME``, ``--devices N`` and ``--out DIR``; the command line runs it in just this way.
 """
 
 import argparse
 import ast
+import atexit
 import io
+import os
 import platform
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -62,6 +66,8 @@ class Chapter:
             names.one_of("fast", setting, settings)
         request = _request(name)
         choice = backends.use(request.backend)
+        if request.devices > 1:
+            _share_out(request)
         chosen = {**settings, **(fast or {} if request.fast else {}), **overrides(request.set, settings)}
         self.name, self.fast, self.backend = name, request.fast, choice.name
         self.settings = SimpleNamespace(**chosen)
@@ -70,7 +76,8 @@ class Chapter:
         self._started = time.perf_counter()
         # What an earlier run found must not stand beside what this one makes.
         (self.folder / results.FILE).unlink(missing_ok=True)
-        print(f"{name} on {choice.name} ({choice.reason}){', fast' if request.fast else ''}")
+        many = f", {request.devices} devices" if request.devices > 1 else ""
+        print(f"{name} on {choice.name} ({choice.reason}){', fast' if request.fast else ''}{many}")
 
     def uses(self, data: Any) -> Any:
         """Print and record which source a set of :mod:`kerasdl.datasets` came from, and return the set."""
@@ -196,9 +203,21 @@ def _request(name: str) -> argparse.Namespace:
     parser.add_argument("--fast", action="store_true", help="small settings, seconds instead of minutes")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting")
     parser.add_argument("--backend", choices=backends.NAMES, help="default: as configured or installed")
+    parser.add_argument("--devices", type=int, default=1, help="on how many each model trains")
     parser.add_argument("--out", type=Path, default=files.RESULTS, help="folder for figures and results")
     ours = Path(sys.argv[0]).stem.partition("_")[2] == name
     return parser.parse_args(sys.argv[1:] if ours else [])
+
+
+def _share_out(request: argparse.Namespace) -> None:
+    """Train on several devices. Where each is a process, all run the chapter; the first one tells of it."""
+    from kerasdl import devices
+
+    devices.use(request.devices)
+    if not devices.first():
+        request.out = Path(tempfile.mkdtemp(prefix="kerasdl-"))
+        atexit.register(shutil.rmtree, request.out, ignore_errors=True)
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  to the end of the run
 
 
 def _versions(backend: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ import contextlib
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -63,6 +63,17 @@ def seeded(seed: int | None) -> Iterator[None]:
         yield
     finally:
         _chance = before
+
+
+def agree(exchange: Callable[[np.ndarray], Iterable[int]]) -> None:
+    """Let several processes draw alike, by the seed of one of them.
+
+    Args:
+        exchange: takes this process's seed as four numbers of 32 bits, ``(4,)`` int64, and returns the
+            chosen one's.
+    """
+    words = np.array([(_chance.seed >> shift) & 0xFFFFFFFF for shift in range(0, 128, 32)])
+    _chance.seed = sum(int(word) << (32 * place) for place, word in enumerate(exchange(words)))
 
 
 def stream(name: str, *key: int) -> np.random.Generator:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from kerasdl import checks, random
+from kerasdl import checks, devices, random
 
 __all__ = ["Batches", "ResetState", "StopOnNaN", "check_targets", "fit", "restore", "snapshot"]
 
@@ -159,6 +159,8 @@ def fit(
 ) -> pd.DataFrame:
     """Train a compiled model by Keras's own ``fit`` on :class:`Batches`, guarded, and return its history.
 
+    After :func:`kerasdl.devices.use`, each batch is shared out among so many devices.
+
     Args:
         model: compiled; it is trained in place.
         x, y: inputs and targets, ``(samples, …)``; a model with one output takes y as ``(samples, 1)``, one
@@ -197,12 +199,13 @@ def fit(
     if checks.positive_int("epochs", epochs) % checks.positive_int("report_every", report_every):
         raise ValueError(f"report_every={report_every} does not divide epochs={epochs}: choose one that does")
     batches = Batches(x, y, batch_size, sample_weight, passes=report_every)
+    devices.spread(model)
     history = model.fit(
         batches,
         epochs=epochs // report_every,
         shuffle=False,  # the batches are in their order already
         validation_data=validation_data,
-        callbacks=[_SetEpoch(batches), *callbacks, StopOnNaN()],
+        callbacks=[_SetEpoch(batches), *devices.callbacks(), *callbacks, StopOnNaN()],
         verbose=verbose,
     ).history
     table = pd.DataFrame(history)

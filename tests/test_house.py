@@ -16,7 +16,7 @@ import kerasdl
 SOURCES = sorted((CHECKOUT / "kerasdl").rglob("*.py"))
 BACKENDS = {"tensorflow", "jax", "torch"}
 # Those in tests/core, what a wheel carries beside the code, and what needs one backend are left out.
-ELSEWHERE = ("__main__", "data.", "tutorials.", "datasets", "scratch", "shift", "layers.kernels.")
+ELSEWHERE = ("__main__", "data.", "tutorials.", "datasets", "scratch", "shift", "layers.kernels.", "devices.")
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(kerasdl.__path__, "kerasdl.")
@@ -39,8 +39,8 @@ def test_a_source_is_short_and_opens_with_its_question(path):
     assert len(text.splitlines()) <= 400
     tree = ast.parse(text)
     assert path.name == "__main__.py" or ast.get_docstring(tree)
-    if "kernels" not in path.parts:
-        assert not BACKENDS & set(imported(tree)), "backend-specific code belongs in layers/kernels"
+    if not {"kernels", "devices"} & set(path.parts):
+        assert not BACKENDS & set(imported(tree)), "it belongs in layers/kernels, or in devices"
 
 
 def test_only_the_choosers_set_the_backend():

@@ -55,6 +55,18 @@ def test_no_seed_draws_fresh_entropy():
         assert draws() != first
 
 
+@given(st.integers(0, 2**128 - 1), st.integers(0, 2**32 - 1))
+def test_processes_that_agree_draw_alike_as_the_one_they_agree_on(first, other):
+    told = []
+    with random.seeded(first):
+        drawn = random.stream("weights").normal()
+        random.agree(lambda words: told.append(words) or words)
+        assert random.stream("weights").normal() == drawn
+    with random.seeded(other):
+        random.agree(lambda words: told[0])
+        assert random.stream("weights").normal() == drawn
+
+
 def test_the_seed_reaches_a_loaded_keras():
     import keras
 

@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--fast", action="store_true", help="small settings: seconds a chapter")
     command.add_argument("--set", action="extend", nargs="+", default=[], metavar="NAME=VALUE")
+    command.add_argument("--devices", type=int, default=1, metavar="N", help="share every batch out among N")
     _add_out(command)
     command.set_defaults(run=_run)
 
@@ -117,7 +118,9 @@ def _list(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     from kerasdl.cli import run
 
-    return run.run(options.chapter, options.backend or [], options.fast, options.set, options.out)
+    return run.run(
+        options.chapter, options.backend or [], options.fast, options.set, options.devices, options.out
+    )
 
 
 def _compare(options: argparse.Namespace) -> int:

@@ -29,7 +29,12 @@ class Outcome:
 
 
 def run(
-    chapters: Sequence[str], backend_names: Sequence[str], fast: bool, settings: Sequence[str], out: Path
+    chapters: Sequence[str],
+    backend_names: Sequence[str],
+    fast: bool,
+    settings: Sequence[str],
+    devices: int,
+    out: Path,
 ) -> int:
     """Run chapters on backends, show what they found, and return the exit code.
 
@@ -38,15 +43,18 @@ def run(
         backend_names: one process each; none means the one configured or installed.
         fast: use the chapters' fast settings.
         settings: ``NAME=VALUE`` words; each goes to the chapters that have such a setting.
+        devices: on how many each model trains; on PyTorch torchrun starts a process for each.
         out: results go to ``out/BACKEND/CHAPTER``.
 
     Raises:
-        ValueError: an unknown chapter, or a setting that no chosen chapter has.
+        ValueError: an unknown chapter, a setting that no chosen chapter has, fewer than 1 devices.
         ModuleNotFoundError: a backend that is not installed.
     """
     named = {script.path: script for script in map(syllabus.find, chapters)}
     scripts = list(named.values()) or syllabus.scripts()
     _check_settings(settings, scripts)
+    if devices < 1:
+        raise ValueError(f"--devices {devices}: give a whole number of at least 1")
     chosen = _backends(backend_names)
     outcomes: list[Outcome] = []
     single = len(scripts) == len(chosen) == 1
@@ -57,7 +65,7 @@ def run(
         bar = progress.add_task("starting", total=len(scripts) * len(chosen))
         try:
             for backend in chosen:
-                for event in _events(scripts, backend, fast, settings, out):
+                for event in _events(scripts, backend, fast, settings, devices, out):
                     if isinstance(event, Outcome):
                         outcomes.append(event)
                         progress.advance(bar)
@@ -123,20 +131,27 @@ def _backends(wanted: Sequence[str]) -> list[str]:
 
 
 def _events(
-    scripts: Sequence[syllabus.Script], backend: str, fast: bool, settings: Sequence[str], out: Path
+    scripts: Sequence[syllabus.Script],
+    backend: str,
+    fast: bool,
+    settings: Sequence[str],
+    devices: int,
+    out: Path,
 ) -> Iterator[str | Outcome]:
     """Yield, as they come, lines that say what is going on, and each chapter's outcome.
 
     A worker that dies takes one chapter with it: another goes on with the rest.
     """
+    common = ["--backend", backend, "--devices", str(devices), "--out", str(out.absolute())]
+    common += ["--fast"] if fast else []
     waiting = list(scripts)
     while waiting:
         jobs = [
-            {"path": str(script.path), "arguments": _arguments(script, backend, fast, settings, out)}
+            {"path": str(script.path), "arguments": [*common, *_settings_for(script, settings)]}
             for script in waiting
         ]
         yield f"{backend}: starting"
-        with _Worker(backend, jobs, out) as worker:
+        with _Worker(backend, jobs, devices, out) as worker:
             for event in worker:
                 script = waiting[0]
                 if event["event"] == "progress":
@@ -153,21 +168,20 @@ def _events(
             yield Outcome(script, backend, 0.0, f"its process ended with code {worker.process.returncode}")
 
 
-def _arguments(
-    script: syllabus.Script, backend: str, fast: bool, settings: Sequence[str], out: Path
-) -> list[str]:
-    words = [word for setting in _for(script, settings) for word in ("--set", setting)]
-    return [*(["--fast"] if fast else []), *words, "--backend", backend, "--out", str(out.absolute())]
+def _settings_for(script: syllabus.Script, settings: Sequence[str]) -> list[str]:
+    return [word for setting in _for(script, settings) for word in ("--set", setting)]
 
 
 class _Worker:
     """A process that runs chapters one after another and reports on its standard output."""
 
-    def __init__(self, backend: str, jobs: list[dict], out: Path):
+    def __init__(self, backend: str, jobs: list[dict], devices: int, out: Path):
         environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONUTF8": "1"}
         environment.setdefault("MPLBACKEND", "agg")
+        many = ["torch.distributed.run", "--standalone", f"--nproc-per-node={devices}", "-m"]
+        launcher = many if backend == "torch" and devices > 1 else []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "kerasdl.cli.worker", str(out / backend), json.dumps(jobs)],
+            [sys.executable, "-m", *launcher, "kerasdl.cli.worker", str(out / backend), json.dumps(jobs)],
             env=environment,
             stdout=subprocess.PIPE,
             text=True,

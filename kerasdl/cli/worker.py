@@ -7,7 +7,9 @@ carries one JSON event a line.
 import json
 import os
 import runpy
+import shutil
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -19,12 +21,17 @@ from kerasdl.cli.run import LOG, PARTIAL_LOG
 def main() -> None:
     """Run each job in turn: one that fails stops no other."""
     out, jobs = Path(sys.argv[1]), json.loads(sys.argv[2])
+    # Under torchrun each device has a process that runs the chapters; the first one tells of them.
+    rank = int(os.environ.get("RANK", 0))
+    if rank:
+        out = Path(tempfile.mkdtemp(prefix="kerasdl-"))
     # The events' pipe gets a descriptor of its own; 1 and 2 then belong to the chapter, whatever writes to
     # them: Python, or a backend's C++.
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
 
     def send(event: str, **fields) -> None:
-        print(json.dumps({"event": event, **fields}), file=events, flush=True)
+        if not rank:
+            print(json.dumps({"event": event, **fields}), file=events, flush=True)
 
     course.on_progress = lambda label, share: send("progress", label=label, share=share)
     for job in jobs:
@@ -32,6 +39,8 @@ def main() -> None:
         started = time.perf_counter()
         error = _run(out / Path(job["path"]).stem.partition("_")[2], job["path"], job["arguments"])
         send("end", seconds=time.perf_counter() - started, error=error)
+    if rank:
+        shutil.rmtree(out, ignore_errors=True)
 
 
 def _run(folder: Path, path: str, arguments: list[str]) -> str:

@@ -1,13 +1,11 @@
 """What does each fold train on, and what does it answer? Rows prepared inside the fold, all as wide."""
 
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import keras
 import numpy as np
-import pandas as pd
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -168,47 +166,56 @@ def _whole(prepared: Prepared, model: KerasEstimator) -> Pipeline:
     return make_pipeline(prepared.steps, widen, model)
 
 
-def fit_each(estimator: BaseEstimator, folds: Folds) -> Iterator[Fitted]:
-    """Fit any estimator fold by fold, as scikit-learn does."""
-    for fold in folds.folds:
+class Each:
+    """Fits any estimator on one fold at a time, as scikit-learn does."""
+
+    def __init__(self, estimator: BaseEstimator, folds: Folds):
+        self.estimator, self.folds = estimator, folds
+
+    def fit(self, fold: Fold) -> Fitted:
         started = time.perf_counter()
-        fitted, arguments = clone(estimator), {}
-        if folds.weight is not None:
+        fitted, arguments = clone(self.estimator), {}
+        if self.folds.weight is not None:
             step = f"{fitted.steps[-1][0]}__" if isinstance(fitted, Pipeline) else ""
-            arguments = {f"{step}sample_weight": folds.weights(fold)}
-        fitted.fit(fold.X_train, folds.y[fold.train], **arguments)
+            arguments = {f"{step}sample_weight": self.folds.weights(fold)}
+        fitted.fit(fold.X_train, self.folds.y[fold.train], **arguments)
         features = getattr(last(fitted), "n_features_in_", np.nan)
-        yield Fitted(fitted, features, seconds=time.perf_counter() - started)
+        return Fitted(fitted, features, seconds=time.perf_counter() - started)
 
 
-def fit_in_turn(estimator: BaseEstimator, folds: Folds) -> Iterator[Fitted]:
-    """Fit a Keras estimator fold by fold on one model, compiled once and reset."""
-    prepared = folds.prepared(estimator)
-    widest = prepared[0].train.shape[1:]
-    model = start = None
-    for fold, own in zip(folds.folds, prepared, strict=True):
+class InTurn:
+    """Fits a Keras estimator on one fold at a time, on one model that is compiled once and reset."""
+
+    def __init__(self, estimator: BaseEstimator, folds: Folds):
+        self.estimator, self.folds = estimator, folds
+        self.prepared = folds.prepared(estimator)
+        self.model = self.start = None
+
+    def fit(self, fold: Fold) -> Fitted:
         started = time.perf_counter()
-        keras_estimator = clone(last(estimator))
-        y = folds.y[fold.train]
+        own = self.prepared[fold.number]
+        widest = own.train.shape[1:]
+        keras_estimator = clone(last(self.estimator))
+        y = self.folds.y[fold.train]
         units = keras_estimator.learn_targets(y)
         keras_estimator.n_features_in_ = widest[0]
-        if model is None:
+        if self.model is None:
             with clone(keras_estimator).chance():
-                model = keras_estimator.compiled(widest, units)
-            start = training.snapshot(model)
-        keras_estimator.loss_for(model)
+                self.model = keras_estimator.compiled(widest, units)
+            self.start = training.snapshot(self.model)
+        keras_estimator.loss_for(self.model)
         with keras_estimator.chance():
             drawn = keras_estimator.built(own.shape, units).get_weights()
-            training.restore(start)
-            shapes = [w.shape for w in model.get_weights()]
-            model.set_weights([pad(w, s) for w, s in zip(drawn, shapes, strict=True)])
-            feed = keras_estimator.feed(own.train, y, folds.weights(fold))
-            history = keras_estimator.train(model, feed)
-        keras_estimator.trained(model, history)
+            training.restore(self.start)
+            shapes = [w.shape for w in self.model.get_weights()]
+            self.model.set_weights([pad(w, s) for w, s in zip(drawn, shapes, strict=True)])
+            feed = keras_estimator.feed(own.train, y, self.folds.weights(fold))
+            history = keras_estimator.train(self.model, feed)
+        keras_estimator.trained(self.model, history)
         sides = [(fold.X_train, own.train), (fold.X_valid, own.valid)]
         known = tuple((X, keras_estimator.outputs(rows)) for X, rows in sides)
         whole = _whole(own, keras_estimator)
-        yield _remembered(whole, own.shape[-1], known, time.perf_counter() - started)
+        return _remembered(whole, own.shape[-1], known, time.perf_counter() - started)
 
 
 def fit_together(estimators: list[BaseEstimator], folds: Folds) -> list[list[Fitted]]:
@@ -280,52 +287,3 @@ def _before(estimator: BaseEstimator) -> str:
     name = estimator.steps[-1][0]
     own = {k: v for k, v in estimator.get_params().items() if k != "steps" and k.partition("__")[0] != name}
     return str(sorted((k, str(v)) for k, v in own.items()))
-
-
-def fit(estimators: list, folds: Folds, vectorize: bool | str) -> tuple[list, str, str]:
-    """Fit each estimator on each fold and return the fits, the way it went and, if in turn, why.
-
-    Raises:
-        ValueError: an unknown ``vectorize``; or it is True and the estimators can't be stacked.
-    """
-    if vectorize not in (True, False, "auto"):
-        raise ValueError(f"vectorize={vectorize!r}: give True, False or 'auto'")
-    ways: dict[bool, Callable] = {True: fit_in_turn, False: fit_each}
-    mine = [isinstance(last(estimator), KerasEstimator) for estimator in estimators]
-    reason = "vectorize=False" if all(mine) else f"{type(last(estimators[0])).__name__} is no Keras estimator"
-    if vectorize and all(mine):
-        try:
-            return fit_together(estimators, folds), "together", ""
-        except plan.Unstackable as why:
-            reason = str(why)
-    if vectorize is True:
-        raise ValueError(f"vectorize=True, but {reason}: use 'auto' to train fold by fold")
-    return [ways[ours](e, folds) for ours, e in zip(mine, estimators, strict=True)], "in turn", reason
-
-
-def check_history(history: pd.DataFrame, where: str) -> None:
-    """Refuse a training whose loss became NaN or infinite.
-
-    Raises:
-        FloatingPointError: it did.
-    """
-    bad = history[~np.isfinite(history.loss)]
-    if len(bad):
-        raise FloatingPointError(
-            f"loss is {bad.loss.iloc[0]} after epoch {bad.index[0]} of {where}: lower the learning rate, or "
-            "clip the gradient"
-        )
-
-
-def row(fitted: Fitted, fold: Fold, folds: Folds, scorer: Callable) -> dict:
-    """Return a fold's row of a table of scores."""
-    started = time.perf_counter()
-    fitted.recall()
-    return {
-        "train": scorer(fitted, fold.X_train, folds.y[fold.train]),
-        "valid": scorer(fitted, fold.X_valid, folds.y[fold.valid]),
-        "train_rows": len(fold.train),
-        "valid_rows": len(fold.valid),
-        "features": fitted.features,
-        "seconds": fitted.seconds + time.perf_counter() - started,
-    }

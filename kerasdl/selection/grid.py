@@ -9,7 +9,8 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import ParameterGrid
 
-from kerasdl.selection import folds as _folds
+from kerasdl.selection.folds import Folds
+from kerasdl.selection.judging import judge
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,7 @@ class GridSearch:
         scores: one row a setting and fold: the settings, ``fold``, ``train``, ``valid``, ``seconds``.
         best_params: the settings of rank 1.
         best: a clone of the estimator with them, not fitted.
-        engine: ``"together"`` or ``"in turn"``.
-        reason: one line that says why in turn; empty where together.
+        engine, reason: as in :class:`~kerasdl.selection.CrossValidation`.
     """
 
     table: pd.DataFrame
@@ -50,8 +50,9 @@ def grid_search(
     """Judge every setting of a grid on the same folds.
 
     Settings that leave the layers' shapes alone (learning rates, penalties, dropout rates, seeds) are trained
-    at once with all their folds, as members of one Keras model; those that change them make a group each. The
-    scores are those of :func:`~kerasdl.selection.cross_validate` for each setting by itself.
+    at once with all their folds, as members of one Keras model; those that change them make a group each.
+    Inside a ``joblib.parallel_config`` each setting on each fold is a piece of work for an engine. The scores
+    are those of :func:`~kerasdl.selection.cross_validate` for each setting by itself.
 
     Args:
         estimator: any scikit-learn estimator or pipeline; it is cloned and left untouched.
@@ -62,6 +63,7 @@ def grid_search(
 
     Raises:
         ValueError: as ``cross_validate``, an empty grid, a name that the estimator has not.
+        FoldsLost, TypeError: as ``cross_validate``.
         FloatingPointError: the loss of every setting became NaN or infinite.
 
     Example:
@@ -75,17 +77,13 @@ def grid_search(
     if not settings:
         raise ValueError(f"grid={grid!r} holds no setting: give each name at least one value")
     scorer = check_scoring(estimator, scoring=scoring)
-    folds = _folds.Folds(X, y, cv, sample_weight, estimator)
+    folds = Folds(X, y, cv, sample_weight, estimator)
     estimators = [clone(estimator).set_params(**setting) for setting in settings]
-    fits, engine, reason = _folds.fit(estimators, folds, vectorize)
+    judged, engine, reason = judge(estimators, folds, scorer, vectorize, settings)
     rows = []
-    for setting, fitted_folds in zip(settings, fits, strict=True):
-        found = []
+    for setting, folds_judged in zip(settings, judged, strict=True):
         try:
-            for fold, fitted in zip(folds.folds, fitted_folds, strict=True):
-                if hasattr(fitted.last, "history_"):
-                    _folds.check_history(fitted.last.history_, f"fold {fold.number + 1}")
-                found.append(_folds.row(fitted, fold, folds, scorer))
+            found = [fold.row for fold in folds_judged]
         except FloatingPointError:  # one setting that diverges is a finding, not the end of the search
             found = [{"train": np.nan, "valid": np.nan, "seconds": np.nan} for _ in folds.folds]
         for number, row in enumerate(found, start=1):

@@ -8,7 +8,8 @@ import pandas as pd
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.metrics import check_scoring
 
-from kerasdl.selection import folds as _folds
+from kerasdl.selection.folds import Folds
+from kerasdl.selection.judging import judge
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,9 @@ class CrossValidation:
             ``valid_rows``, ``features`` (columns after preprocessing), ``seconds``.
         predictions: out-of-fold predictions, one a row of X in its order; NaN where no fold validated it.
         histories: each fold's training history, where the estimator keeps one.
-        engine: ``"together"``, all folds as one model, or ``"in turn"``.
-        reason: one line that says why in turn; empty where together.
+        engine: ``"together"``, all folds as one model; ``"in turn"``; or whose workers trained them,
+            ``"loky"``, ``"dask"`` or ``"ray"``.
+        reason: one line that says why not together; empty where together.
     """
 
     scores: pd.DataFrame
@@ -74,6 +76,9 @@ def cross_validate(
     inputs are then padded with zeros to the widest fold, and initial weights drawn at the fold's own width,
     so that the scores are those of a model of that width.
 
+    Inside ``with joblib.parallel_config("loky"):`` (``"dask"``, ``"ray"``) each fold is trained by itself, on
+    the workers of that engine, with the scores that it has in turn: see ``docs/clusters.md``.
+
     Args:
         estimator: any scikit-learn estimator or pipeline; it is cloned and left untouched.
         X: ``(samples, …)`` array or DataFrame.
@@ -86,8 +91,11 @@ def cross_validate(
 
     Raises:
         ValueError: lengths that differ, a fold with an empty side or without one of the classes;
-            ``vectorize=True`` for what can't be trained at once, with the reason.
+            ``vectorize=True`` for what can't be trained at once, with the reason; a joblib engine that forks
+            or shares one Keras between threads.
+        TypeError: an estimator that can't be sent to an engine's workers.
         FloatingPointError: a fold's loss became NaN or infinite.
+        FoldsLost: a worker died with a fold; the other folds' scores are in the error's ``scores``.
 
     Example:
         >>> import numpy as np
@@ -97,16 +105,15 @@ def cross_validate(
         (4, 6)
     """
     scorer = check_scoring(estimator, scoring=scoring)
-    folds = _folds.Folds(X, y, cv, sample_weight, estimator)
-    (fits,), engine, reason = _folds.fit([estimator], folds, vectorize)
+    folds = Folds(X, y, cv, sample_weight, estimator)
+    (judged,), engine, reason = judge([estimator], folds, scorer, vectorize)
     predictions = np.full(folds.y.shape, *((None, object) if is_classifier(estimator) else (np.nan,)))
     rows, histories = [], []
-    for fold, fitted in zip(folds.folds, fits, strict=True):
-        if hasattr(fitted.last, "history_"):
-            histories.append(fitted.last.history_)
-            _folds.check_history(histories[-1], f"fold {fold.number + 1}")
-        predictions[fold.valid] = fitted.predict(fold.X_valid)
-        rows.append(_folds.row(fitted, fold, folds, scorer))
+    for fold, found in zip(folds.folds, judged, strict=True):
+        if found.history is not None:
+            histories.append(found.history)
+        predictions[fold.valid] = found.predictions
+        rows.append(found.row)
     if all(answer is not None for answer in predictions.flat):
         predictions = predictions.astype(folds.y.dtype if is_classifier(estimator) else float)
     scores = pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="fold"))

@@ -1,4 +1,4 @@
-"""How does each backend run a recurrence? The only code of kerasdl that differs from backend to backend.
+"""How does each backend run a recurrence? Only here and in devices/ does code differ by backend.
 
 :mod:`~kerasdl.layers.kernels.cells` has the arithmetic of the cells, once for all; the module named after a
 backend runs it over time, forward and in reverse, and is loaded only there.

@@ -1,0 +1,108 @@
+"""On how many devices does one model train? Each takes its rows of every batch; their gradients are one.
+
+The engine is each backend's own: ``keras.distribution`` on JAX, ``tf.distribute.MirroredStrategy`` on
+TensorFlow, ``DistributedDataParallel`` under ``torchrun`` on PyTorch. The module named after a backend sets
+it up and is loaded only there. What is common: batches come whole, in the one order that
+:class:`kerasdl.training.Batches` draws, and are shared out row by row. A last batch that is short or odd is
+shared out as it is, and the gradient is that of its mean over all rows.
+"""
+
+import importlib
+
+import keras
+
+from kerasdl import checks
+
+__all__ = ["callbacks", "count", "first", "spread", "use"]
+
+_count = 1
+
+
+def use(devices: int) -> None:
+    """Train every model that is built from now on on so many devices: GPUs or TPUs, else CPU cores.
+
+    Call it before the first model, once. On PyTorch each device is a process: start the script with
+    ``torchrun --nproc-per-node 2 script.py``; on several hosts, JAX and PyTorch count the devices of all. The
+    weights, losses and metrics of :func:`kerasdl.training.fit` are those of one device, rounding apart; only
+    dropout has other masks on TensorFlow and PyTorch. Keras's own ``model.fit`` is right on JAX and
+    PyTorch, and shares nothing out; on TensorFlow it weighs the rows of an odd batch unequally.
+
+    Args:
+        devices: at least 1, which changes nothing.
+
+    Raises:
+        ValueError: fewer devices are there; on PyTorch, the number of processes is another.
+        RuntimeError: another number is in use, or the backend has started already.
+
+    Example:
+        >>> use(1)
+        >>> count()
+        1
+    """
+    global _count
+    devices = checks.positive_int("devices", devices)
+    if _count not in (1, devices):
+        raise RuntimeError(f"devices={devices}, but {_count} are in use here: start a new Python")
+    if devices > 1:
+        _module().start(devices)
+        _count = devices
+
+
+def count() -> int:
+    """Return how many devices a model trains on."""
+    return _count
+
+
+def first() -> bool:
+    """Return whether this process is the one that speaks and writes: on PyTorch, each device is a process."""
+    return _count == 1 or _module().first()
+
+
+def spread(model: keras.Model) -> None:
+    """Let a compiled model's training step share each batch out; :func:`kerasdl.training.fit` calls it.
+
+    Raises:
+        ValueError: the model normalises over the batch, and each device would see its own part alone.
+    """
+    if _count == 1 or "train_step" in vars(model):
+        return
+    alone = None if keras.backend.backend() == "jax" else _looks_along_the_batch(model)
+    if alone is not None:
+        mend = {"tensorflow": "set synchronized=True", "torch": "use LayerNormalization, or one device"}
+        raise ValueError(
+            f"devices={_count}: layer {alone!r} would normalise over each device's rows by themselves: "
+            + mend[keras.backend.backend()]
+        )
+    model.train_step = _module().step(model, _count)
+    model.train_function = None  # one made before would go on without it
+
+
+def callbacks() -> list[keras.callbacks.Callback]:
+    """Return the callbacks that a training needs, so that what it reports is of all devices."""
+    return [] if _count == 1 else _module().callbacks()
+
+
+def loss_tracker(model: keras.Model) -> keras.metrics.Metric:
+    """Return the metric that keeps a compiled model's mean loss."""
+    return next(metric for metric in model.metrics if metric.name == "loss")
+
+
+def too_few(wanted: int, there: int, what: str) -> ValueError:
+    """Return the error for a machine with fewer devices than are wanted."""
+    return ValueError(f"devices={wanted}, but there are {there} {what}: ask for {there} at most")
+
+
+def _module():
+    return importlib.import_module(f"{__name__}.{keras.backend.backend()}")
+
+
+def _looks_along_the_batch(model: keras.Model) -> str | None:
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            if (found := _looks_along_the_batch(layer)) is not None:
+                return found
+        elif isinstance(layer, keras.layers.BatchNormalization):
+            together = keras.backend.backend() == "tensorflow" and layer.synchronized
+            if layer.trainable and not together:
+                return layer.name
+    return None

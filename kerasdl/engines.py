@@ -1,0 +1,310 @@
+"""Where does much work run? On the workers of an engine that joblib's ``parallel_config`` names.
+
+The engines queue, place and move the work themselves: loky on this machine, Dask and Ray on any number. Here
+is what they share: what is sent, how a worker makes ready, and what becomes of work whose worker died. Keras
+is not imported here, so that a worker can choose its backend first.
+"""
+
+import importlib.util
+import os
+import tempfile
+import threading
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from pathlib import Path
+from typing import Any, ClassVar
+
+import cloudpickle
+import joblib
+from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky.process_executor import BrokenProcessPool
+from joblib.parallel import get_active_backend, register_parallel_backend
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from kerasdl import backends
+
+PACKAGES = {"dask": "distributed", "ray": "ray"}
+# What limits a process's threads: BLAS and OpenMP (torch) by the first three, then TensorFlow, then JAX.
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+KERAS_THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC")
+IDLE_SECONDS = 300  # a loky worker waits so long for more work before it ends
+
+
+class WorkerLost(RuntimeError):
+    """A worker died with this piece of work, and so did the next one that was given it alone."""
+
+
+def active() -> "Engine | None":
+    """Return the engine that a surrounding ``joblib.parallel_config`` asks for, or None.
+
+    Raises:
+        ValueError: an engine on whose workers Keras hangs or its results depend on luck; the reason is said.
+    """
+    backend, jobs = get_active_backend()
+    # joblib makes a new backend at each call unless a context holds one.
+    named = backend is get_active_backend()[0]
+    if (not named and jobs is None) or jobs == 1 or backend.nesting_level:
+        return None
+    kind = type(backend).__name__
+    if kind == "SequentialBackend":
+        return None
+    if kind == "MultiprocessingBackend":
+        raise ValueError(
+            "joblib backend 'multiprocessing' forks this process, and TensorFlow and JAX hang in a fork: "
+            "use parallel_config('loky')"
+        )
+    if kind == "ThreadingBackend":
+        raise ValueError(
+            "joblib backend 'threading' shares one Keras and one stream of chance between threads, so that "
+            "scores would depend on their timing: use parallel_config('loky')"
+        )
+    engines = {"LokyBackend": Loky, "DaskDistributedBackend": Dask, "RayBackend": Ray}
+    if kind not in engines:
+        raise ValueError(f"joblib backend {kind!r} is not known here: use 'loky', 'dask' or 'ray'")
+    return engines[kind](backend, jobs)
+
+
+class Engine:
+    """Some workers.
+
+    Attributes:
+        name: the engine's.
+        limit: how many pieces of work it is given at once; None leaves that to it.
+        lost: the errors by which it says that a worker died.
+    """
+
+    name: str
+    limit: int | None = None
+    lost: tuple[type[BaseException], ...]
+
+    def share(self, content: bytes) -> Any:
+        """Bring content to all workers; what is returned is given to :meth:`submit` and stands for it."""
+        raise NotImplementedError
+
+    def submit(self, function: Callable, *arguments) -> Future:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Take away what was shared."""
+
+
+class Loky(Engine):
+    """Processes on this machine, which wait a while for more.
+
+    joblib keeps some too, and would find fault with workers that it has not started: these are others.
+    """
+
+    name, lost = "loky", (BrokenProcessPool,)
+    waiting: ClassVar[dict[tuple, ProcessPoolExecutor]] = {}
+
+    def __init__(self, backend, jobs: int | None):
+        self.limit = joblib.cpu_count() if jobs is None else backend.effective_n_jobs(jobs)
+        threads = backend.inner_max_num_threads or max(1, joblib.cpu_count() // self.limit)
+        if backend.inner_max_num_threads is None:
+            threads = os.environ.get("OMP_NUM_THREADS", threads)
+        self.environment = dict.fromkeys((*THREADS, *KERAS_THREADS), str(threads))
+        self.file: Path | None = None
+
+    def share(self, content: bytes) -> Path:
+        if self.file is None:
+            handle, name = tempfile.mkstemp(prefix="kerasdl-")
+            self.file = Path(name)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+        return self.file
+
+    def submit(self, function: Callable, *arguments) -> Future:
+        kind = (self.limit, *self.environment.items())
+        if kind in self.waiting:
+            try:
+                return self.waiting[kind].submit(function, *arguments)
+            except BrokenProcessPool:  # a worker has died, and the others with it
+                pass
+        self.stop()
+        pool = ProcessPoolExecutor(self.limit, timeout=IDLE_SECONDS, env=self.environment)
+        self.waiting[kind] = pool
+        return pool.submit(function, *arguments)
+
+    def close(self) -> None:
+        if self.file is not None:
+            self.file.unlink()
+
+    @classmethod
+    def stop(cls) -> None:
+        """End the workers that wait."""
+        while cls.waiting:
+            cls.waiting.popitem()[1].shutdown(kill_workers=True)
+
+
+class Dask(Engine):
+    """The workers of the Dask cluster that this process is a client of."""
+
+    name = "dask"
+
+    def __init__(self, backend, jobs: int | None):
+        from distributed.scheduler import KilledWorker
+
+        # Content that only the dead worker held cancels what waits for it.
+        self.client, self.lost = backend.client, (KilledWorker, CancelledError)
+        self.executor = self.client.get_executor(pure=False)
+
+    def share(self, content: bytes) -> Any:
+        return self.client.scatter(content, broadcast=True, hash=False)
+
+    def submit(self, function: Callable, *arguments) -> Future:
+        return self.executor.submit(function, *arguments)
+
+
+class Ray(Engine):
+    """The Ray cluster that this process is connected to; else the one at RAY_ADDRESS, else one started here.
+
+    Without ``n_jobs``, joblib's own Ray backend runs everything in this process; here the cluster decides.
+    """
+
+    name = "ray"
+
+    def __init__(self, backend, jobs: int | None):
+        import ray
+
+        if not ray.is_initialized():
+            ray.init()
+        self.ray, self.options = ray, backend.ray_remote_args or {}
+        self.limit = jobs if jobs is not None and jobs > 0 else None
+        failures = ray.exceptions
+        self.lost = (failures.WorkerCrashedError, failures.NodeDiedError, failures.OutOfMemoryError)
+
+    def share(self, content: bytes) -> Any:
+        return self.ray.put(content)
+
+    def submit(self, function: Callable, *arguments) -> Future:
+        return self.ray.remote(function).options(**self.options).remote(*arguments).future()
+
+
+def run(engine: Engine, work: tuple, calls: Sequence[tuple], label: str) -> Iterator[tuple]:
+    """Yield, as they finish, each call's place and what came of it, and show how many have finished.
+
+    Args:
+        engine: from :func:`active`.
+        work: ``(make, arguments)``: each worker makes it once, and calls what that returns.
+        calls: the arguments of each call.
+        label: what stands before the bar, which is shown on a terminal.
+
+    Yields:
+        ``(place, result, error)``; the error is None, what the call raised, or :class:`WorkerLost`.
+
+    Raises:
+        TypeError: the work can't be sent.
+    """
+    try:
+        content = cloudpickle.dumps(work)
+    except Exception as error:  # an object's own methods may raise anything as it is pickled
+        raise TypeError(
+            f"the estimator can't be sent to workers ({error}): its builder may use what it makes or is "
+            "given, not an open file, a lock or a model that stands outside it"
+        ) from error
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    try:
+        with shown as progress:
+            bar = progress.add_task(f"{label} on {engine.name}", total=len(calls))
+            for outcome in _gathered(engine, content, calls):
+                progress.advance(bar)
+                yield outcome
+    finally:
+        engine.close()
+
+
+def _gathered(engine: Engine, content: bytes, calls: Sequence[tuple]) -> Iterator[tuple]:
+    """Give the calls to the engine and yield results as they come.
+
+    A worker that dies may take others' work along. All that was lost runs once more, piece by piece: the one
+    that is lost again is the one to name.
+    """
+    waiting, suspects = deque(range(len(calls))), deque()
+    flying: dict[Future, int] = {}
+    limit = engine.limit or len(calls)
+    backend, token, shared = backends.use().name, uuid.uuid4().hex, engine.share(content)
+    try:
+        while waiting or suspects or flying:
+            alone = not (waiting or flying)
+            if alone:
+                shared = engine.share(content)  # on Dask it may have died with the worker
+            for _ in range(1 if alone else min(limit - len(flying), len(waiting))):
+                place = (suspects if alone else waiting).popleft()
+                flying[engine.submit(perform, backend, token, shared, *calls[place])] = place
+            for future in sorted(wait(flying, return_when=FIRST_COMPLETED).done, key=flying.get):
+                place = flying.pop(future)
+                try:
+                    yield place, *future.result()
+                except engine.lost as loss:
+                    if alone:
+                        yield place, None, WorkerLost(f"{type(loss).__name__}: {loss}")
+                    else:
+                        suspects.append(place)
+    finally:
+        for future in flying:
+            future.cancel()
+
+
+# On a worker.
+
+_turn = threading.Lock()
+_made: tuple[str, Any] = ("", None)
+
+
+def perform(backend: str, token: str, shared: bytes | Path, *call) -> tuple[Any, Exception | None]:
+    """Do one call of the work and return its result and its error.
+
+    An error is a result too, since each engine would wrap it in a way of its own.
+    """
+    global _made
+    with _turn:  # a Dask worker may have several threads; Keras and chance are one a process
+        try:
+            if _made[0] != token:
+                threads = os.environ.get("OMP_NUM_THREADS", "1")  # each engine has set it to a worker's share
+                for name in KERAS_THREADS:
+                    os.environ.setdefault(name, threads)
+                backends.use(backend)
+                _made = (token, _make(shared.read_bytes() if isinstance(shared, Path) else shared))
+            return _made[1](*call), None
+        except Exception as error:  # noqa: BLE001  judged where the work was asked for
+            return None, error
+
+
+def _make(content: bytes) -> Any:
+    try:
+        make, arguments = cloudpickle.loads(content)
+    except (ImportError, AttributeError) as error:
+        raise ImportError(
+            f"a worker can't read the work ({error}): install there the module that defines the builder"
+        ) from error
+    return make(*arguments)
+
+
+def _register() -> None:
+    """Let ``parallel_config`` know Ray by name, and say how to install an engine that is missing."""
+
+    def missing(name: str) -> Callable:
+        def refuse(**_):
+            command = f"pip install 'kerasdl[{name}]'"
+            raise ModuleNotFoundError(f"joblib backend {name!r} is not installed: {command}")
+
+        return refuse
+
+    def ray(**settings):
+        from ray.util.joblib.ray_backend import RayBackend
+
+        return RayBackend(**settings)
+
+    for name, package in PACKAGES.items():
+        if importlib.util.find_spec(package) is None:
+            register_parallel_backend(name, missing(name))
+        elif name == "ray":
+            register_parallel_backend(name, ray)
+
+
+_register()
