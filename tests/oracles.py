@@ -13,11 +13,16 @@ def gradients(function, *arrays):
 
     ``function`` takes the arrays as tensors and returns a scalar tensor, written in ``keras.ops``.
     """
+    return values_and_gradients(lambda *tensors: (function(*tensors), []), *arrays)[1]
+
+
+def values_and_gradients(function, *arrays):
+    """As :func:`gradients`, of a function that returns a scalar and a list more, which comes back first."""
     backend = keras.backend.backend()
     if backend == "jax":
         import jax
 
-        found = jax.jit(jax.grad(function, argnums=tuple(range(len(arrays)))))(
+        found, values = jax.jit(jax.grad(function, tuple(range(len(arrays))), has_aux=True))(
             *map(keras.ops.convert_to_tensor, arrays)
         )
     elif backend == "tensorflow":
@@ -26,14 +31,15 @@ def gradients(function, *arrays):
         tensors = [tf.convert_to_tensor(array) for array in arrays]
         with tf.GradientTape() as tape:
             tape.watch(tensors)
-            value = function(*tensors)
+            value, values = function(*tensors)
         found = tape.gradient(value, tensors)
     else:
         import torch
 
         tensors = [torch.tensor(array, requires_grad=True) for array in arrays]
-        found = torch.autograd.grad(function(*tensors), tensors)
-    return [np.asarray(keras.ops.convert_to_numpy(gradient)) for gradient in found]
+        value, values = function(*tensors)
+        found = torch.autograd.grad(value, tensors)
+    return list(map(to_numpy, values)), list(map(to_numpy, found))
 
 
 def to_numpy(tensor):

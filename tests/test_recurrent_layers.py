@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import gradients
+from oracles import values_and_gradients
 
 from kerasdl import layers, scratch
 
@@ -54,27 +54,16 @@ def results(layer, x, states, mask, weights):
     frozen = [v.value for v in layer.non_trainable_variables]
     arguments = {} if mask is None else {"mask": keras.ops.convert_to_tensor(np.array(mask, bool))}
 
-    def outputs(x, *rest):
+    def weighed(x, *rest):
         initial = {"initial_state": list(rest[: len(states)])} if states else {}
         found, _ = layer.stateless_call(list(rest[len(states) :]), frozen, x, **initial, **arguments)
-        return list(found) if isinstance(found, (list, tuple)) else [found]
-
-    def scalar(*tensors):
+        found = [keras.ops.cast(f, "float32") for f in keras.tree.flatten(found)]
         rng = np.random.default_rng(1)
-        found = outputs(*tensors)
-        weigh = lambda f: keras.ops.convert_to_tensor(rng.normal(size=f.shape).astype("float32"))  # noqa: E731
-        parts = [keras.ops.sum(keras.ops.cast(f, "float32") * weigh(f)) for f in found]
-        return sum(parts[1:], parts[0])
+        weights = [keras.ops.convert_to_tensor(rng.normal(size=f.shape), "float32") for f in found]
+        parts = [keras.ops.sum(f * w) for f, w in zip(found, weights, strict=True)]
+        return sum(parts[1:], parts[0]), found
 
-    arrays = [x, *states, *weights]
-    if keras.backend.backend() == "jax":
-        import jax
-
-        outputs = jax.jit(outputs)
-    values = outputs(*map(keras.ops.convert_to_tensor, arrays))
-    return [keras.ops.convert_to_numpy(keras.ops.cast(v, "float32")) for v in values], gradients(
-        scalar, *arrays
-    )
+    return values_and_gradients(weighed, x, *states, *weights)
 
 
 def data(count, seed=0):
