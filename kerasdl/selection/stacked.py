@@ -145,13 +145,16 @@ class Stack(keras.Model):
         )
         self.built = True
 
+    def __call__(self, inputs, training: bool = False):
+        # Past Keras's checks of what comes in: run eagerly, they take longer than the layers.
+        return self.call(inputs, training)
+
     def call(self, inputs, training: bool = False):
         x, counted = inputs[0], inputs[1]
         rows = self.batch if training else -1
         x = self._members(ops.reshape(x, (max(self.streams) + 1, rows, self.features)))
         counted = self._members(counted)[:, :, None] if training else None
         step = ops.convert_to_tensor(self.step) if training else None
-        # By ``call``, past Keras's checks of what comes in: run eagerly, they take longer than the layers.
         for place, layer in enumerate([*self.stack, None]):
             if str(place) in self.dropouts:
                 x = self.dropouts[str(place)].call(x, step)
