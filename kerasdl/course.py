@@ -65,6 +65,9 @@ class Chapter:
         for setting in fast or {}:
             names.one_of("fast", setting, settings)
         request = _request(name)
+        if request.fast:
+            # Of few steps and many programs: to optimise these (JAX, TensorFlow) takes longer than it saves.
+            os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
         choice = backends.use(request.backend)
         if request.devices > 1:
             _share_out(request)

@@ -1,4 +1,5 @@
 import json
+import os
 import sys
 
 import numpy as np
@@ -30,6 +31,17 @@ def test_settings_are_full_fast_or_set(chapter):
         "--fast", "--set", "epochs=9", "--set", "rate=2", "--set", "cell=lstm", fast={"epochs": 1}
     )
     assert vars(started.settings) == {"epochs": 9, "rate": 2.0, "cell": "lstm"}
+
+
+def test_a_fast_run_compiles_quickly_unless_told_otherwise(chapter, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--one-of-mine")
+    chapter("--fast")
+    assert os.environ["XLA_FLAGS"] == "--one-of-mine"
+    monkeypatch.delenv("XLA_FLAGS")
+    chapter()
+    assert "XLA_FLAGS" not in os.environ
+    chapter("--fast")
+    assert os.environ["XLA_FLAGS"] == "--xla_backend_optimization_level=0"
 
 
 def test_in_another_program_the_words_are_not_ours(monkeypatch):

@@ -102,7 +102,7 @@ for name, every_step in {"input once": False, "input at every step": True}.items
     kerasdl.set_seed(settings.seed)
     model = models.one_to_many(2, settings.steps, 1, "gru", settings.units, every_step=every_step)
     learn(model, x, y, "mse", settings.wave_epochs, falling)
-    drawn[name] = model.predict(x_test, batch_size=500, verbose=0)
+    drawn[name] = model.predict(x_test, batch_size=settings.batch_size, verbose=0)
     wave_errors[name] = np.mean((drawn[name] - y_test) ** 2) / y_test.var()
     print(f"{name}: {model.count_params()} weights, error {wave_errors[name]:.4f} of the waves' variance")
 with plots.canvas(columns=2, width=4.5, height=3, sharey=True) as (figure, axes):
