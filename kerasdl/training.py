@@ -203,14 +203,17 @@ def fit(
     if model.built and not model.optimizer.built:
         # Else TensorFlow finds new variables in its first trace of a step, and traces it all once more.
         model.optimizer.build(model.trainable_variables)
-    history = model.fit(
-        batches,
-        epochs=epochs // report_every,
-        shuffle=False,  # the batches are in their order already
-        validation_data=validation_data,
-        callbacks=[_SetEpoch(batches), *devices.callbacks(), *callbacks, StopOnNaN()],
-        verbose=verbose,
-    ).history
+    try:
+        history = model.fit(
+            batches,
+            epochs=epochs // report_every,
+            shuffle=False,  # the batches are in their order already
+            validation_data=validation_data,
+            callbacks=[_SetEpoch(batches), *devices.callbacks(), *callbacks, StopOnNaN()],
+            verbose=verbose,
+        ).history
+    finally:
+        batches.arrays = []  # TensorFlow keeps the batches for good: not the data as well
     table = pd.DataFrame(history)
     table.index = pd.RangeIndex(report_every, epochs + 1, report_every, name="epoch")[: len(table)]
     return table

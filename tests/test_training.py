@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -164,3 +167,19 @@ def test_inputs_of_unequal_length_are_named(data):
     x, y = data
     with pytest.raises(ValueError, match=r"x\[0\] has 23, x\[1\] has 22"):
         training.Batches([x, y[1:]], y, batch_size=5)
+
+
+def test_no_copy_of_the_data_outlives_a_fit(data, monkeypatch):
+    copies = []
+
+    class Watched(training.Batches):
+        def __init__(self, *arguments, **settings):
+            super().__init__(*arguments, **settings)
+            copies.extend(map(weakref.ref, self.arrays))
+
+    monkeypatch.setattr(training, "Batches", Watched)
+    model = compiled()
+    training.fit(model, *data, epochs=2)
+    gc.collect()
+    assert len(copies) == 2
+    assert not any(copy() is not None for copy in copies)

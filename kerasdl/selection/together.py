@@ -189,6 +189,7 @@ class _Run:
         for end in ends:
             steps = _Steps(self, done, end)
             self.model.fit(steps, shuffle=False, verbose=self.members[0].estimator.verbose)
+            steps.run = None  # TensorFlow keeps the steps for good: not the members as well
             done = end
             here = {m for m in at_work if not end % (self.every * self.an_epoch[self.streams[m]])}
             present, record = self._read(), keras.ops.convert_to_numpy(self.model.record).astype(float)
