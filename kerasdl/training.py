@@ -200,7 +200,7 @@ def fit(
         raise ValueError(f"report_every={report_every} does not divide epochs={epochs}: choose one that does")
     batches = Batches(x, y, batch_size, sample_weight, passes=report_every)
     devices.spread(model)
-    if model.built and not model.optimizer.built:
+    if model.compiled and model.built and not model.optimizer.built:
         # Else TensorFlow finds new variables in its first trace of a step, and traces it all once more.
         model.optimizer.build(model.trainable_variables)
     try:
