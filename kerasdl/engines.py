@@ -87,6 +87,10 @@ class Engine:
     def submit(self, function: Callable, *arguments) -> Future:
         raise NotImplementedError
 
+    def cancel(self, future: Future) -> None:
+        """Give up a piece of work, if it has not begun."""
+        future.cancel()
+
     def close(self) -> None:
         """Take away what was shared."""
 
@@ -171,7 +175,9 @@ class Ray(Engine):
 
         if not ray.is_initialized():
             ray.init()
-        self.ray, self.options = ray, backend.ray_remote_args or {}
+        # A piece of work that is lost comes back to us, who run it once more, alone.
+        self.ray, self.options = ray, {"max_retries": 0, **(backend.ray_remote_args or {})}
+        self.references: dict[Future, Any] = {}
         self.limit = jobs if jobs is not None and jobs > 0 else None
         failures = ray.exceptions
         self.lost = (failures.WorkerCrashedError, failures.NodeDiedError, failures.OutOfMemoryError)
@@ -180,7 +186,15 @@ class Ray(Engine):
         return self.ray.put(content)
 
     def submit(self, function: Callable, *arguments) -> Future:
-        return self.ray.remote(function).options(**self.options).remote(*arguments).future()
+        reference = self.ray.remote(function).options(**self.options).remote(*arguments)
+        future = reference.future()
+        self.references[future] = reference
+        future.add_done_callback(lambda done: self.references.pop(done, None))
+        return future
+
+    def cancel(self, future: Future) -> None:
+        if (reference := self.references.get(future)) is not None:
+            self.ray.cancel(reference)
 
 
 def run(engine: Engine, work: tuple, calls: Sequence[tuple], label: str) -> Iterator[tuple]:
@@ -247,7 +261,7 @@ def _gathered(engine: Engine, content: bytes, calls: Sequence[tuple]) -> Iterato
                         suspects.append(place)
     finally:
         for future in flying:
-            future.cancel()
+            engine.cancel(future)
 
 
 # On a worker.

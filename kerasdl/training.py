@@ -12,7 +12,7 @@ import pandas as pd
 
 from kerasdl import checks, devices, random
 
-__all__ = ["Batches", "ResetState", "StopOnNaN", "check_targets", "fit", "restore", "snapshot"]
+__all__ = ["Batches", "ResetState", "StopOnNaN", "check_targets", "fit", "reports", "restore", "snapshot"]
 
 
 class Batches(keras.utils.PyDataset):
@@ -97,8 +97,10 @@ class _SetEpoch(keras.callbacks.Callback):
         self.batches.epoch = epoch
 
 
-def _numbers(name: str, values: np.ndarray) -> np.ndarray:
+def _numbers(name: str, values: np.ndarray | list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
     """Floats become Keras's float type once, here, so that each backend is fed the same numbers."""
+    if name.endswith(" x") and isinstance(values, list):  # for a model with several inputs
+        return [_numbers(f"{name}[{place}]", one) for place, one in enumerate(values)]
     values = checks.finite(name, values)
     return values.astype(keras.config.floatx()) if np.issubdtype(values.dtype, np.floating) else values
 
@@ -144,6 +146,17 @@ def check_targets(model: keras.Model, y: np.ndarray) -> None:
         raise ValueError(f"y has shape {np.shape(y)}, the model's output {output}: give y[:, None]")
 
 
+def reports(epochs: int, report_every: int) -> int:
+    """Return how many rows the history of a training has.
+
+    Raises:
+        ValueError: a number below 1, or ``report_every`` does not divide ``epochs``.
+    """
+    if checks.positive_int("epochs", epochs) % checks.positive_int("report_every", report_every):
+        raise ValueError(f"report_every={report_every} does not divide epochs={epochs}: choose one that does")
+    return epochs // report_every
+
+
 def fit(
     model: keras.Model,
     x: np.ndarray | list[np.ndarray],
@@ -171,7 +184,7 @@ def fit(
             same; with few batches an epoch a larger number is several times quicker on TensorFlow.
         sample_weight: optional ``(samples,)``. Keras divides by the number of rows, not by their sum:
             scale them to mean 1 to keep the loss's scale.
-        validation_data: ``(x, y)`` or ``(x, y, sample_weight)``, evaluated after each epoch.
+        validation_data: ``(x, y)`` or ``(x, y, sample_weight)``, like the above, evaluated each epoch.
         callbacks, verbose: as in Keras.
 
     Returns:
@@ -194,10 +207,10 @@ def fit(
     check_targets(model, y)
     if validation_data is not None:
         names = ("validation x", "validation y", "validation sample_weight")
-        validation_data = tuple(map(_numbers, names, validation_data))
+        given = zip(names, validation_data, strict=False)
+        validation_data = tuple(_numbers(name, values) for name, values in given if values is not None)
         check_targets(model, validation_data[1])
-    if checks.positive_int("epochs", epochs) % checks.positive_int("report_every", report_every):
-        raise ValueError(f"report_every={report_every} does not divide epochs={epochs}: choose one that does")
+    rows = reports(epochs, report_every)
     batches = Batches(x, y, batch_size, sample_weight, passes=report_every)
     devices.spread(model)
     if model.compiled and model.built and not model.optimizer.built:
@@ -206,7 +219,7 @@ def fit(
     try:
         history = model.fit(
             batches,
-            epochs=epochs // report_every,
+            epochs=rows,
             shuffle=False,  # the batches are in their order already
             validation_data=validation_data,
             callbacks=[_SetEpoch(batches), *devices.callbacks(), *callbacks, StopOnNaN()],

@@ -12,7 +12,8 @@ from kerasdl.estimators import KerasRegressor
 from kerasdl.selection import cross_validate
 
 # Odd batches: 8 + 8 + 7, and 8 + 8 + 1, whose last row only one device has.
-ROWS = {"mlp": 23, "lstm": 17, "convnet": 17, "normalised": 23}
+ROWS = {"mlp": 23, "lstm": 17, "masked": 17, "convnet": 17, "thawed": 23, "normalised": 23}
+SHAPES = {"lstm": (7, 4), "masked": (7, 4), "convnet": (8, 8, 1)}
 
 
 def model(name):
@@ -26,9 +27,14 @@ def model(name):
             weighted_metrics=["accuracy"],
         )
         return built, (5,)
-    inputs = keras.Input((7, 4)) if name == "lstm" else keras.Input((8, 8, 1) if name == "convnet" else (5,))
+    inputs = keras.Input(SHAPES.get(name, (5,)))
     if name == "lstm":
         x = layers.LSTM(6, kernel_initializer="ones")(inputs)
+    elif name == "masked":
+        x = keras.layers.Masking()(inputs)
+        x = layers.LSTM(6, kernel_initializer="ones", return_sequences=True)(x)
+    elif name == "thawed":
+        x = keras.layers.Dense(4, kernel_initializer="ones", trainable=False)(inputs)
     elif name == "convnet":
         x = keras.layers.Conv2D(3, 3, activation="relu", kernel_initializer="ones")(inputs)
         x = keras.layers.Flatten()(x)
@@ -46,6 +52,13 @@ def train(name):
     generator = np.random.default_rng(0)
     rows = ROWS[name]
     x, y = generator.normal(size=(rows, *shape)), generator.integers(3, size=(rows, 1))
+    if name == "masked":  # each row has another number of steps: 1 … 7
+        x *= (np.arange(7) <= np.arange(rows)[:, None] % 7)[..., None]
+        y = generator.integers(3, size=(rows, 7))
+    if name == "thawed":
+        training.fit(built, x, y, epochs=1, batch_size=8)
+        built.layers[1].trainable = True
+        built.compile(keras.optimizers.SGD(0.05), built.loss)
     weight = np.linspace(0.2, 1.8, rows) if name == "mlp" else None
     history = training.fit(
         built,

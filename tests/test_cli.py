@@ -151,7 +151,9 @@ def test_an_unknown_command_gives_the_nearest(word, capsys):
 def test_an_interrupt_leaves_no_half_written_file(tutorials, tmp_path, backend):
     folder = tutorials("good", "endless")
     code = (
-        "import sys; from pathlib import Path; from kerasdl import cli, syllabus\n"
+        "import signal, sys; from pathlib import Path; from kerasdl import cli, syllabus\n"
+        # What is started in the background is told to ignore an interrupt, and so would this be.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"syllabus.files.folder = lambda name: Path({str(folder)!r})\n"
         f"sys.exit(cli.main(['run', '--out', {str(tmp_path / 'out')!r}]))"
     )

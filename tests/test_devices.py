@@ -137,6 +137,21 @@ def test_a_model_that_would_normalise_over_a_part_of_the_batch_is_refused(monkey
         training.fit(model, np.zeros((4, *shape)), np.zeros((4, 1)), epochs=1)
 
 
+@pytest.mark.skipif(BACKEND == "jax", reason="JAX normalises over the whole batch")
+def test_a_wrapped_normalisation_and_a_loss_that_is_no_mean_are_refused(monkeypatch):
+    monkeypatch.setattr(devices, "_count", 2)
+    inputs = keras.Input((3, 2))
+    wrapped = keras.layers.TimeDistributed(keras.layers.BatchNormalization())(inputs)
+    for outputs, loss, words in (
+        (wrapped, "mse", "by themselves"),
+        (keras.layers.Dense(2)(inputs), keras.losses.MeanSquaredError("sum"), "reduction='sum'"),
+    ):
+        model = keras.Model(inputs, outputs)
+        model.compile("sgd", loss)
+        with pytest.raises(ValueError, match=words):
+            devices.spread(model)
+
+
 def test_one_device_leaves_a_model_as_it_is():
     model, _ = devices_script.model("mlp")
     devices.spread(model)

@@ -217,6 +217,16 @@ def test_training_stops_when_validation_gets_no_better(blobs):
     assert kept == pytest.approx(worst.min(), rel=1e-4)
 
 
+def test_a_second_fit_may_be_on_other_columns(blobs):
+    X, y = blobs
+    model = classifier().fit(X, y, validation_data=(X, y))
+    wider = np.hstack([X, X])
+    assert model.fit(wider, y, validation_data=(wider, y)).n_features_in_ == 2 * X.shape[1]
+    images = np.zeros((len(y), 4, 3)), np.zeros((len(y), 4, 5))
+    with pytest.raises(ValueError, match=r"X has rows of shape \(4, 5\), the model takes \(4, 3\)"):
+        classifier().fit(images[0], y, validation_data=(images[1], y))
+
+
 def test_rows_kept_aside_are_stratified_and_weighted(blobs):
     X, y = blobs
     model = classifier(early_stopping=4, validation_fraction=0.2)

@@ -213,6 +213,15 @@ def test_accelerate_and_standard_keep_weights_and_training(tmp_path):
     assert histories[0] == pytest.approx(histories[2], rel=1e-5)
 
 
+def test_a_loss_keeps_its_settings_on_the_way():
+    inputs = keras.Input((None, FEATURES))
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.GRU(2)(inputs)))
+    model.compile("sgd", keras.losses.Huber(delta=5.0))
+    x, y = data(0)[0], np.full((BATCH, 1), 9.0)
+    expected = model.evaluate(x, y, verbose=0)
+    assert layers.accelerate(model).evaluate(x, y, verbose=0) == pytest.approx(expected, rel=1e-5)
+
+
 def test_a_model_without_a_config_is_refused():
     class Own(keras.Model):
         def __init__(self, layer):

@@ -1,5 +1,6 @@
 """Cross-validation against the same folds taken one by one, with scikit-learn's own cloning and fitting."""
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,8 +13,8 @@ from sklearn.model_selection import cross_validate as sklearn_cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from kerasdl import models
-from kerasdl.estimators import KerasRegressor
+from kerasdl import initializers, layers, models
+from kerasdl.estimators import KerasClassifier, KerasRegressor
 from kerasdl.selection import cross_validate, log_rmse
 
 
@@ -47,8 +48,33 @@ def keras_model(build=models.mlp, **changes):
     return KerasRegressor(build, **(settings | changes))
 
 
+def normalised(features, units):
+    """Every column counts in what becomes of the others, a column of zeros too."""
+    inputs = keras.Input((features,))
+    start = initializers.get("glorot_uniform")
+    x = keras.layers.LayerNormalization()(inputs)
+    return keras.Model(inputs, keras.layers.Dense(units, kernel_initializer=start)(x))
+
+
+def dropped(features, units):
+    """The place of a number among the inputs decides whether it is dropped."""
+    inputs = keras.Input((features,))
+    start = initializers.get("glorot_uniform")
+    return keras.Model(
+        inputs, keras.layers.Dense(units, kernel_initializer=start)(layers.Dropout(0.3)(inputs))
+    )
+
+
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("changes", [{}, {"optimizer": "sgd", "learning_rate": 0.001, "build__l2": 0.01}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"optimizer": "sgd", "learning_rate": 0.001, "build__l2": 0.01},
+        {"build": normalised},
+        {"build": dropped},
+    ],
+)
 def test_folds_of_unequal_width_score_as_models_of_their_own_width(table, changes, weighted):
     X, y = table
     estimator = pipeline(keras_model(**changes))
@@ -114,6 +140,14 @@ def test_two_targets_and_the_means(table):
     assert result.predictions.shape == both.shape
     assert result.mean["valid"] == pytest.approx(result.scores.valid.mean())
     assert [len(history) for history in result.histories] == [4, 4]
+
+
+def test_a_column_of_classes_is_as_good_as_a_row(table):
+    X, y = table
+    classes = np.where(y > np.median(y), "dear", "cheap")
+    estimator = KerasClassifier(models.linear, epochs=2, random_state=0)
+    ways = [cross_validate(estimator, X[["number"]], one, cv=3) for one in (classes, classes[:, None])]
+    assert np.array_equal(ways[0].predictions, ways[1].predictions)
 
 
 def test_the_estimator_is_left_as_it_was(table):

@@ -163,6 +163,16 @@ def test_a_model_with_several_inputs_takes_them_as_a_list(data):
     assert history.loss.iloc[-1] < 0.1 * history.loss.iloc[0]
 
 
+def test_validation_takes_several_inputs_too_and_no_weights(data):
+    x, y = data
+    left, right = keras.Input((3,)), keras.Input((2,))
+    model = keras.Model([left, right], keras.layers.Dense(1)(keras.layers.Concatenate()([left, right])))
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    inputs = [x, x[:, :2].copy()]
+    history = training.fit(model, inputs, y, epochs=1, batch_size=23, validation_data=(inputs, y, None))
+    assert history.val_loss.iloc[0] == pytest.approx(history.loss.iloc[0], rel=1e-6)
+
+
 def test_inputs_of_unequal_length_are_named(data):
     x, y = data
     with pytest.raises(ValueError, match=r"x\[0\] has 23, x\[1\] has 22"):

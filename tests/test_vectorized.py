@@ -195,6 +195,11 @@ def test_bad_folds_are_answered():
         cross_validate(regressor(), X, Y, vectorize="yes")
     with pytest.raises(ValueError, match="NaN"):
         cross_validate(regressor(), X, np.where(ROWS == 3, np.nan, Y))
+    for way in (True, False):
+        with pytest.raises(ValueError, match="report_every=2 does not divide epochs=5"):
+            cross_validate(regressor(epochs=5, report_every=2), X, Y, vectorize=way)
+        with pytest.raises(ValueError, match="batch_size=0"):
+            cross_validate(regressor(batch_size=0), X, Y, vectorize=way)
     with pytest.raises(ValueError, match="no setting"):
         grid_search(regressor(), X, Y, [])
 

@@ -62,24 +62,42 @@ def spread(model: keras.Model) -> None:
     """Let a compiled model's training step share each batch out; :func:`kerasdl.training.fit` calls it.
 
     Raises:
-        ValueError: the model normalises over the batch, and each device would see its own part alone.
+        ValueError: the model normalises over the batch, and each device would see its own part alone; or its
+            loss is no mean over rows.
     """
-    if _count == 1 or "train_step" in vars(model):
+    if _count == 1:
         return
-    alone = None if keras.backend.backend() == "jax" else _looks_along_the_batch(model)
-    if alone is not None:
-        mend = {"tensorflow": "set synchronized=True", "torch": "use LayerNormalization, or one device"}
-        raise ValueError(
-            f"devices={_count}: layer {alone!r} would normalise over each device's rows by themselves: "
-            + mend[keras.backend.backend()]
-        )
-    model.train_step = _module().step(model, _count)
+    if keras.backend.backend() != "jax":  # where one program sees the whole batch
+        _refuse_what_looks_along_the_batch(model)
+    weights = {id(variable) for variable in model.trainable_variables}
+    if "train_step" in vars(model):
+        if model.train_step.weights == weights:
+            return
+        del model.train_step  # layers were frozen or freed since
+    shared = _module().step(model, _count)
+    shared.weights = weights
+    model.train_step = shared
     model.train_function = None  # one made before would go on without it
 
 
 def callbacks() -> list[keras.callbacks.Callback]:
     """Return the callbacks that a training needs, so that what it reports is of all devices."""
     return [] if _count == 1 else _module().callbacks()
+
+
+def mask(outputs):
+    """Return the mask over which Keras takes the mean of a loss, or None: then it is one over rows.
+
+    Raises:
+        NotImplementedError: one of several outputs has a mask.
+    """
+    masks = [getattr(tensor, "_keras_mask", None) for tensor in keras.tree.flatten(outputs)]
+    if len(masks) > 1 and any(one is not None for one in masks):
+        raise NotImplementedError(
+            f"devices={_count}: {len(masks)} outputs, some of them masked, weigh differently on each device: "
+            "use JAX, or one device"
+        )
+    return masks[0]
 
 
 def loss_tracker(model: keras.Model) -> keras.metrics.Metric:
@@ -96,13 +114,21 @@ def _module():
     return importlib.import_module(f"{__name__}.{keras.backend.backend()}")
 
 
-def _looks_along_the_batch(model: keras.Model) -> str | None:
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            if (found := _looks_along_the_batch(layer)) is not None:
-                return found
-        elif isinstance(layer, keras.layers.BatchNormalization):
-            together = keras.backend.backend() == "tensorflow" and layer.synchronized
-            if layer.trainable and not together:
-                return layer.name
-    return None
+def _refuse_what_looks_along_the_batch(model: keras.Model) -> None:
+    backend = keras.backend.backend()
+    for layer in model._flatten_layers(include_self=False):
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
+            if backend == "tensorflow" and layer.synchronized:
+                continue
+            mend = {"tensorflow": "set synchronized=True", "torch": "use LayerNormalization, or one device"}
+            raise ValueError(
+                f"devices={_count}: layer {layer.name!r} would normalise over each device's rows by "
+                f"themselves: {mend[backend]}"
+            )
+    for loss in keras.tree.flatten(getattr(model, "loss", None)):
+        reduction = getattr(loss, "reduction", "mean")
+        if reduction not in ("mean", "sum_over_batch_size"):
+            raise ValueError(
+                f"devices={_count}: loss {loss.name!r} has reduction={reduction!r}, and devices share out a "
+                "mean over rows: use 'sum_over_batch_size', or one device"
+            )

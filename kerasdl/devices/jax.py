@@ -30,7 +30,10 @@ def start(count: int) -> None:
     there = keras.distribution.list_devices()
     if count > len(there):
         if there[0].startswith("cpu") and count <= cores:
-            raise RuntimeError(f"devices={count}: JAX has started already; call this before any computation")
+            raise RuntimeError(
+                f"devices={count}: JAX has started already, or XLA_FLAGS gives it {len(there)}; call this "
+                "before any computation"
+            )
         kind = there[0].partition(":")[0].upper()
         raise devices.too_few(count, len(there), "CPU cores and no GPU" if kind == "CPU" else f"{kind}s")
     keras.distribution.set_distribution(Whole(devices=there[:count], auto_shard_dataset=False))

@@ -45,12 +45,18 @@ def step(model: keras.Model, count: int):
             keras.tree.map_structure(lambda v: None if v is None else _rows(v, tf.maximum(own, 1)), data)
         )
         replica = tf.distribute.get_replica_context()
-        share = tf.cast(own, "float32") / replica.all_reduce("SUM", tf.cast(own, "float32"))
         with tf.GradientTape() as tape:
             outputs = model(x, training=True)
             loss = model.compute_loss(x=x, y=y, y_pred=outputs, sample_weight=weight) * count
+            # What each device's loss is a mean over: its rows, or the steps that count.
+            rows = tf.cast(own, "float32")
+            counted = rows
+            if (mask := devices.mask(outputs)) is not None:
+                counted = tf.where(own > 0, tf.reduce_sum(tf.cast(mask, "float32")), 0)
+            every, total = replica.all_reduce("SUM", [rows, counted])
+            share = counted / tf.maximum(total, 1)
             objective = optimizer.scale_loss(loss * share)
-        devices.loss_tracker(model).update_state(loss, sample_weight=own)
+        devices.loss_tracker(model).update_state(loss, sample_weight=share * every)
         weights = model.trainable_weights
         gradients = tape.gradient(objective, weights)
         summed = iter(replica.all_reduce("SUM", [g for g in gradients if g is not None]))

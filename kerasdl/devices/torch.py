@@ -52,14 +52,20 @@ def step(model: keras.Model, count: int):
         outputs = parallel(x, training=True)
         model.zero_grad()
         loss = model.compute_loss(x=x, y=y, y_pred=outputs, sample_weight=weight)
-        # The processes' gradients are averaged as if each had as many rows.
-        model.optimizer.scale_loss(loss * (own * count / every)).backward()
+        # The processes' gradients are averaged as if each had as many rows, or steps that count.
+        share = own / every
+        if (mask := devices.mask(outputs)) is not None:
+            counted = mask.sum() * bool(own)
+            total = counted.clone()
+            distributed.all_reduce(total)
+            share = counted / total.clamp(min=1)
+        model.optimizer.scale_loss(loss * (share * count)).backward()
         weights = model.trainable_weights
         with torch.no_grad():
             model.optimizer.apply([w.value.grad for w in weights], weights)
         if not own:
             return model.get_metrics_result()
-        devices.loss_tracker(model).update_state(loss, sample_weight=own)
+        devices.loss_tracker(model).update_state(loss, sample_weight=share * every)
         return model.compute_metrics(x, y, outputs, sample_weight=weight)
 
     return train_step

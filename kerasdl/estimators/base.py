@@ -228,7 +228,7 @@ class KerasEstimator(BaseEstimator):
         if validation_data is not None:
             names = ("X_valid", "y_valid", "weight_valid")
             given = dict(zip(names, validation_data, strict=False))
-            X_valid, y_valid = self._checked(given["X_valid"], given["y_valid"], reset=False)
+            X_valid, y_valid = self._checked(given["X_valid"], given["y_valid"], False, X.shape[1:])
             validation = (X_valid, self.encode(y_valid))
             if given.get("weight_valid") is not None:
                 validation += (_weights("the validation sample_weight", given["weight_valid"], len(y_valid)),)
@@ -296,11 +296,13 @@ class KerasEstimator(BaseEstimator):
         padded = np.concatenate([X, np.repeat(X[-1:], missing, axis=0)])
         return self.model_.predict(padded, batch_size=self.batch_size, verbose=0)[: len(X)]
 
-    def _checked(self, X, y, reset: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _checked(self, X, y, reset: bool, shape: tuple | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return the data as arrays; rows must have the given shape, by default that of the present model."""
         X, y = validate_data(self, X, y, reset=reset, allow_nd=True, **self.target_checks)
-        before = getattr(self, "model_", None)
-        if not reset and before is not None and X.shape[1:] != before.input_shape[1:]:
-            raise ValueError(f"X has rows of shape {X.shape[1:]}, the model takes {before.input_shape[1:]}")
+        if shape is None and not reset and hasattr(self, "model_"):
+            shape = self.model_.input_shape[1:]
+        if shape is not None and X.shape[1:] != shape:
+            raise ValueError(f"X has rows of shape {X.shape[1:]}, the model takes {shape}")
         return X, y
 
 

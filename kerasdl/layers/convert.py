@@ -59,7 +59,8 @@ def _swap(model: keras.Model, old: dict, new: dict) -> keras.Model:
     swapped = type(model).from_config(_swapped(config, old, new))
     swapped.set_weights(model.get_weights())
     if model.compiled:
-        swapped.compile_from_config(model.get_compile_config())
+        settings = keras.saving.deserialize_keras_object(model.get_compile_config())
+        swapped.compile(**settings | {"loss": model.loss})  # itself: Huber's config (3.15) lacks its delta
         if model.optimizer.built:
             swapped.optimizer.build(swapped.trainable_variables)
             for ours, theirs in zip(swapped.optimizer.variables, model.optimizer.variables, strict=True):

@@ -1,5 +1,6 @@
 """What does each fold train on, and what does it answer? Rows prepared inside the fold, all as wide."""
 
+import sys
 import time
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -68,6 +69,8 @@ class Folds:
                 )
         judged = is_classifier(self.estimator)
         default = StratifiedKFold(5) if judged else KFold(5)
+        if judged and self.y.ndim == 2 and self.y.shape[1] == 1:
+            self.y = self.y[:, 0]
         splitter = check_cv(default if self.cv is None else self.cv, self.y, classifier=judged)
         self.folds = []
         for number, (train, valid) in enumerate(splitter.split(self.X, self.y)):
@@ -184,34 +187,35 @@ class Each:
 
 
 class InTurn:
-    """Fits a Keras estimator on one fold at a time, on one model that is compiled once and reset."""
+    """Fits a Keras estimator on one fold at a time, on a model compiled once for each width and reset."""
 
     def __init__(self, estimator: BaseEstimator, folds: Folds):
         self.estimator, self.folds = estimator, folds
         self.prepared = folds.prepared(estimator)
-        self.model = self.start = None
+        self.models: dict[tuple[int, ...], tuple[keras.Model, list]] = {}
 
     def fit(self, fold: Fold) -> Fitted:
         started = time.perf_counter()
         own = self.prepared[fold.number]
-        widest = own.train.shape[1:]
+        cut = (slice(None), *map(slice, own.shape))
+        own = own._replace(train=own.train[cut], valid=own.valid[cut])
         keras_estimator = clone(last(self.estimator))
         y = self.folds.y[fold.train]
         units = keras_estimator.learn_targets(y)
-        keras_estimator.n_features_in_ = widest[0]
-        if self.model is None:
+        keras_estimator.n_features_in_ = own.shape[0]
+        if own.shape not in self.models:
             with clone(keras_estimator).chance():
-                self.model = keras_estimator.compiled(widest, units)
-            self.start = training.snapshot(self.model)
-        keras_estimator.loss_for(self.model)
+                model = keras_estimator.compiled(own.shape, units)
+            self.models[own.shape] = model, training.snapshot(model)
+        model, start = self.models[own.shape]
+        keras_estimator.loss_for(model)
         with keras_estimator.chance():
             drawn = keras_estimator.built(own.shape, units).get_weights()
-            training.restore(self.start)
-            shapes = [w.shape for w in self.model.get_weights()]
-            self.model.set_weights([pad(w, s) for w, s in zip(drawn, shapes, strict=True)])
+            training.restore(start)
+            model.set_weights(drawn)
             feed = keras_estimator.feed(own.train, y, self.folds.weights(fold))
-            history = keras_estimator.train(self.model, feed)
-        keras_estimator.trained(self.model, history)
+            history = keras_estimator.train(model, feed)
+        keras_estimator.trained(model, history)
         sides = [(fold.X_train, own.train), (fold.X_valid, own.valid)]
         known = tuple((X, keras_estimator.outputs(rows)) for X, rows in sides)
         whole = _whole(own, keras_estimator)
@@ -267,6 +271,8 @@ def _member(setting, estimator, folds, fold, own, before, drawn) -> tuple[togeth
             drawn[(*same, shape)] = (model, plan.read(model), keras_estimator._recipe)
     template, wide, keras_estimator._recipe = drawn[(*same, widest)]
     _, narrow, _ = drawn[(*same, own.shape)]
+    if own.shape != widest and not wide.indifferent_to_padding():
+        raise plan.Unstackable("folds differ in columns, and more than a dense layer looks at these")
     arrays = [
         [pad(a, b.shape) for a, b in zip(ours, theirs, strict=True)]
         for ours, theirs in zip(narrow.arrays, wide.arrays, strict=True)
@@ -286,4 +292,7 @@ def _before(estimator: BaseEstimator) -> str:
         return ""
     name = estimator.steps[-1][0]
     own = {k: v for k, v in estimator.get_params().items() if k != "steps" and k.partition("__")[0] != name}
-    return str(sorted((k, str(v)) for k, v in own.items()))
+    with np.printoptions(
+        threshold=sys.maxsize, floatmode="unique"
+    ):  # two arrays may be alike but in one digit
+        return str(sorted((k, str(v)) for k, v in own.items()))

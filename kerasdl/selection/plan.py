@@ -43,6 +43,14 @@ class Plan(NamedTuple):
     penalties: np.ndarray
     dropout: dict[int, tuple[float, int]]
 
+    def indifferent_to_padding(self) -> bool:
+        """Return whether columns of zeros after the inputs change nothing: a dense layer meets them first."""
+        kinds = [kind for kind, _ in self.shared]
+        first = kinds.index("Dense") if "Dense" in kinds else len(kinds)
+        return (
+            set(kinds[:first]) <= {"Flatten", "BatchNormalization"} and min(self.dropout, default=99) > first
+        )
+
 
 def read(model: keras.Model) -> Plan:
     """Return the plan of a built model.
@@ -126,7 +134,7 @@ def rowwise(loss) -> tuple[Callable, str]:
     """
     loss = keras.losses.get(loss)
     kind = loss if inspect.isfunction(loss) else type(loss)
-    if not kind.__module__.startswith("keras.") or kind.__name__ in ("CTC", "Dice", "Tversky"):
+    if not kind.__module__.startswith("keras.") or kind.__name__ in ("CTC", "Circle", "Dice", "Tversky"):
         raise Unstackable(f"loss {kind.__name__!r} is not known to judge each row by itself")
     if inspect.isfunction(loss):
         return loss, loss.__name__

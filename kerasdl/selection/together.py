@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from kerasdl import checks, training
 from kerasdl.estimators.base import Feed, KerasEstimator
 from kerasdl.layers.dropout import threshold
 from kerasdl.selection import plan, stacked
@@ -64,12 +65,15 @@ def check(member: Member) -> tuple:
 
     Raises:
         Unstackable: this one can't be.
+        ValueError: epochs, batch_size or report_every can't be meant.
     """
     estimator = member.estimator
     _, loss = plan.rowwise(member.loss)
     name, settings, rate = plan.optimizer_settings(estimator.own_optimizer())
+    training.reports(estimator.epochs, estimator.report_every)
     early = None if estimator.early_stopping is None else estimator.patience()
-    sizes = (estimator.epochs, estimator.batch_size, estimator.report_every, early)
+    batch = checks.positive_int("batch_size", estimator.batch_size)
+    sizes = (estimator.epochs, batch, estimator.report_every, early)
     shapes = tuple(tuple(np.shape(a) for a in arrays) for arrays in member.plan.arrays)
     if rate is not None and name == "Ftrl":
         settings = settings | {"learning_rate": rate}  # its step is not in proportion to its rate

@@ -19,7 +19,8 @@ class CrossValidation:
     Attributes:
         scores: one row a fold (index ``fold``, from 1): ``train``, ``valid``, ``train_rows``,
             ``valid_rows``, ``features`` (columns after preprocessing), ``seconds``.
-        predictions: out-of-fold predictions, one a row of X in its order; NaN where no fold validated it.
+        predictions: out-of-fold predictions, one a row of X in its order; NaN (a classifier: None)
+            where no fold validated it.
         histories: each fold's training history, where the estimator keeps one.
         engine: ``"together"``, all folds as one model; ``"in turn"``; or whose workers trained them,
             ``"loky"``, ``"dask"`` or ``"ray"``.
@@ -70,7 +71,7 @@ def cross_validate(
     with the initial weights, batches and dropout masks that it would have alone. That takes a plain stack of
     dense layers, activations, batch normalisation and kerasdl's dropout, an optimizer that treats every
     number of a weight by itself, and a loss of Keras's own. Other models are trained fold by fold on one
-    compiled model that is reset for each.
+    compiled model (for each width) that is reset.
 
     Folds may differ in their number of columns (one-hot categories that a training part has never seen):
     inputs are then padded with zeros to the widest fold, and initial weights drawn at the fold's own width,
