@@ -292,7 +292,6 @@ def _before(estimator: BaseEstimator) -> str:
         return ""
     name = estimator.steps[-1][0]
     own = {k: v for k, v in estimator.get_params().items() if k != "steps" and k.partition("__")[0] != name}
-    with np.printoptions(
-        threshold=sys.maxsize, floatmode="unique"
-    ):  # two arrays may be alike but in one digit
+    # Two long arrays may be unlike in one digit.
+    with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
         return str(sorted((k, str(v)) for k, v in own.items()))
