@@ -97,12 +97,20 @@ class _SetEpoch(keras.callbacks.Callback):
         self.batches.epoch = epoch
 
 
-def _numbers(name: str, values: np.ndarray | list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
+def _numbers(name: str, values: np.ndarray) -> np.ndarray:
     """Floats become Keras's float type once, here, so that each backend is fed the same numbers."""
-    if name.endswith(" x") and isinstance(values, list):  # for a model with several inputs
-        return [_numbers(f"{name}[{place}]", one) for place, one in enumerate(values)]
     values = checks.finite(name, values)
     return values.astype(keras.config.floatx()) if np.issubdtype(values.dtype, np.floating) else values
+
+
+def _validation(x: np.ndarray | list[np.ndarray], y: np.ndarray, weight: np.ndarray | None = None) -> tuple:
+    """Return the data to validate on, checked as the data to train on is."""
+    if isinstance(x, list):
+        x = [_numbers(f"validation x[{place}]", one) for place, one in enumerate(x)]
+    else:
+        x = _numbers("validation x", x)
+    y = _numbers("validation y", y)
+    return (x, y) if weight is None else (x, y, _numbers("validation sample_weight", weight))
 
 
 class StopOnNaN(keras.callbacks.Callback):
@@ -206,9 +214,7 @@ def fit(
     """
     check_targets(model, y)
     if validation_data is not None:
-        names = ("validation x", "validation y", "validation sample_weight")
-        given = zip(names, validation_data, strict=False)
-        validation_data = tuple(_numbers(name, values) for name, values in given if values is not None)
+        validation_data = _validation(*validation_data)
         check_targets(model, validation_data[1])
     rows = reports(epochs, report_every)
     batches = Batches(x, y, batch_size, sample_weight, passes=report_every)

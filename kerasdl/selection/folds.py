@@ -1,4 +1,4 @@
-"""What does each fold train on, and what does it answer? Rows prepared inside the fold, all as wide."""
+"""What does each fold train on, and what does it answer? Rows prepared inside the fold."""
 
 import sys
 import time
@@ -19,12 +19,12 @@ from kerasdl.selection import plan, together
 
 
 class Prepared(NamedTuple):
-    """A fold's rows after what its estimator does before the model, padded to the widest fold.
+    """A fold's rows after what its estimator does before the model.
 
     Attributes:
         steps: the fitted pipeline without its last step.
-        train, valid: ``(rows, …)``.
-        shape: of a row before the padding.
+        train, valid: ``(rows, …)``, padded to the widest fold where all are trained together.
+        shape: of a row before any padding.
     """
 
     steps: Pipeline
@@ -97,11 +97,7 @@ class Folds:
                 steps, train, valid = make_pipeline("passthrough"), fold.X_train, fold.X_valid
             train, valid = (check_array(side, allow_nd=True) for side in (train, valid))
             found.append(Prepared(steps, train, valid, train.shape[1:]))
-        widest = max(prepared.shape for prepared in found)
-        return [
-            p._replace(train=pad(p.train, (None, *widest)), valid=pad(p.valid, (None, *widest)))
-            for p in found
-        ]
+        return found
 
     def weights(self, fold: Fold) -> np.ndarray | None:
         """Return the weights of a fold's training rows."""
@@ -163,6 +159,12 @@ def pad(values: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
     return np.pad(values, [(0, n) for n in missing]) if any(missing) else values
 
 
+def _widened(prepared: list[Prepared]) -> list[Prepared]:
+    """Return all folds as wide as the widest."""
+    widest = (None, *max(own.shape for own in prepared))
+    return [own._replace(train=pad(own.train, widest), valid=pad(own.valid, widest)) for own in prepared]
+
+
 def _whole(prepared: Prepared, model: KerasEstimator) -> Pipeline:
     """Return the pipeline that takes raw rows to a fold's model."""
     widen = FunctionTransformer(pad, kw_args={"shape": (None, *prepared.train.shape[1:])})
@@ -197,8 +199,6 @@ class InTurn:
     def fit(self, fold: Fold) -> Fitted:
         started = time.perf_counter()
         own = self.prepared[fold.number]
-        cut = (slice(None), *map(slice, own.shape))
-        own = own._replace(train=own.train[cut], valid=own.valid[cut])
         keras_estimator = clone(last(self.estimator))
         y = self.folds.y[fold.train]
         units = keras_estimator.learn_targets(y)
@@ -233,11 +233,12 @@ def fit_together(estimators: list[BaseEstimator], folds: Folds) -> list[list[Fit
     for setting, estimator in enumerate(estimators):
         before = _before(estimator)
         if before not in cache:
-            cache[before] = folds.prepared(estimator)
+            cache[before] = _widened(folds.prepared(estimator))
         for fold, own in zip(folds.folds, cache[before], strict=True):
             member, template = _member(setting, estimator, folds, fold, own, before, drawn)
-            group = groups.setdefault(together.check(member), [])
-            places.append((setting, fold, own, member, template, (together.check(member), len(group))))
+            key = together.check(member)
+            group = groups.setdefault(key, [])
+            places.append((setting, fold, own, member, template, (key, len(group))))
             group.append((member, [own.train, own.valid]))
     found = {
         key: together.train([member for member, _ in group], [asked for _, asked in group])
@@ -283,7 +284,9 @@ def _member(setting, estimator, folds, fold, own, before, drawn) -> tuple[togeth
         order = int(random.generator("batches").integers(2**32))
     stream = (before, fold.number, order, None if feed.validation is None else feed.validation[0].tobytes())
     loss = keras_estimator.loss_for(template)
-    return together.Member(keras_estimator, loss, wide._replace(arrays=arrays), feed, order, stream), template
+    optimizer = plan.optimizer_settings(keras_estimator.own_optimizer())
+    own_plan = wide._replace(arrays=arrays)
+    return together.Member(keras_estimator, loss, own_plan, feed, order, stream, optimizer), template
 
 
 def _before(estimator: BaseEstimator) -> str:

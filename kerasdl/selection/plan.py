@@ -47,9 +47,8 @@ class Plan(NamedTuple):
         """Return whether columns of zeros after the inputs change nothing: a dense layer meets them first."""
         kinds = [kind for kind, _ in self.shared]
         first = kinds.index("Dense") if "Dense" in kinds else len(kinds)
-        return (
-            set(kinds[:first]) <= {"Flatten", "BatchNormalization"} and min(self.dropout, default=99) > first
-        )
+        before = set(kinds[:first]) <= {"Flatten", "BatchNormalization"}
+        return before and all(place > first for place in self.dropout)
 
 
 def read(model: keras.Model) -> Plan:

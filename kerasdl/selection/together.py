@@ -35,6 +35,7 @@ class Member(NamedTuple):
         feed: its rows, as wide as the widest member's.
         seed: of its batches' order.
         stream: what it shares rows and order by: members with equal ones are fed once.
+        optimizer: its name, settings and rate, as :func:`plan.optimizer_settings` gives them.
     """
 
     estimator: KerasEstimator
@@ -43,6 +44,7 @@ class Member(NamedTuple):
     feed: Feed
     seed: int
     stream: tuple
+    optimizer: tuple[str, dict, float | None]
 
 
 class Trained(NamedTuple):
@@ -69,11 +71,11 @@ def check(member: Member) -> tuple:
     """
     estimator = member.estimator
     _, loss = plan.rowwise(member.loss)
-    name, settings, rate = plan.optimizer_settings(estimator.own_optimizer())
-    training.reports(estimator.epochs, estimator.report_every)
+    name, settings, rate = member.optimizer
+    reports = training.reports(estimator.epochs, estimator.report_every)
     early = None if estimator.early_stopping is None else estimator.patience()
     batch = checks.positive_int("batch_size", estimator.batch_size)
-    sizes = (estimator.epochs, batch, estimator.report_every, early)
+    sizes = (estimator.epochs, batch, reports, early)
     shapes = tuple(tuple(np.shape(a) for a in arrays) for arrays in member.plan.arrays)
     if rate is not None and name == "Ftrl":
         settings = settings | {"learning_rate": rate}  # its step is not in proportion to its rate
@@ -113,11 +115,10 @@ class _Run:
     def _program(self) -> Program:
         """Return the compiled stack that these members need, from those kept where there is one."""
         first, plans = self.members[0], [member.plan for member in self.members]
-        estimator = first.estimator
         penalised = tuple(map(tuple, np.any([p.penalties > 0 for p in plans], axis=0)))
         places = sorted(set().union(*(p.dropout for p in plans)))
         dropout = tuple((place, *map(len, self._dropout(place))) for place in places)
-        name, settings, _ = plan.optimizer_settings(estimator.own_optimizer())
+        name, settings, _ = first.optimizer
         rates = self._rates()
         varied = rates is not None and len(set(rates)) > 1
         shapes = [[a.shape for a in arrays] for arrays in first.plan.arrays]
@@ -155,7 +156,7 @@ class _Run:
         )
 
     def _rates(self) -> list[float] | None:
-        rates = [plan.optimizer_settings(m.estimator.own_optimizer())[2] for m in self.members]
+        rates = [member.optimizer[2] for member in self.members]
         return None if rates[0] is None else rates
 
     def _start(self) -> None:

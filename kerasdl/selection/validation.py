@@ -73,9 +73,9 @@ def cross_validate(
     number of a weight by itself, and a loss of Keras's own. Other models are trained fold by fold on one
     compiled model (for each width) that is reset.
 
-    Folds may differ in their number of columns (one-hot categories that a training part has never seen):
-    inputs are then padded with zeros to the widest fold, and initial weights drawn at the fold's own width,
-    so that the scores are those of a model of that width.
+    Folds may differ in their number of columns (one-hot categories that a training part has never seen).
+    Trained together, inputs are then padded with zeros to the widest fold, and initial weights drawn at the
+    fold's own width. Either way the scores are those of a model of that width.
 
     Inside ``with joblib.parallel_config("loky"):`` (``"dask"``, ``"ray"``) each fold is trained by itself, on
     the workers of that engine, with the scores that it has in turn: see ``docs/clusters.md``.
