@@ -1,3 +1,5 @@
-from kerasdl.cli import main
+"""``python -m kerasdl`` is the command line ``kerasdl``."""
+
+from kerasdl.course.cli import main
 
 raise SystemExit(main())

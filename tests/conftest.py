@@ -4,11 +4,12 @@ import os
 import tempfile
 from pathlib import Path
 
+import places
 import pytest
 
 from kerasdl import backends
 
-if backends.installed():  # tests/core runs without any
+if backends.installed():
     backends.use()  # before a test imports Keras, whose own default may not be installed
 
 # On JAX a test's time is its compilations, many of them equal: kept for the length of the run.
@@ -16,8 +17,20 @@ COMPILED = tempfile.TemporaryDirectory()
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", COMPILED.name)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-REAL_DATA = Path(os.environ.get("KERASDL_DATA") or CHECKOUT.parent / "shared" / "data")
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Without a backend, leave out the files that need one."""
+    if collection_path.suffix != ".py" or backends.installed():
+        return None
+    always = collection_path.name in {"conftest.py", "test_examples.py"}
+    return None if always or places.needs_no_backend(collection_path) else True
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs no backend as ``core``: tox tests it once, in an environment without one."""
+    for item in items:
+        if places.needs_no_backend(item.path):
+            item.add_marker("core")
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +43,7 @@ def hermetic(monkeypatch, tmp_path):
 @pytest.fixture
 def real_data(monkeypatch) -> Path:
     """The folder of the real data sets, set as ``KERASDL_DATA``; the test is skipped where there is none."""
-    if not REAL_DATA.is_dir():
+    if not places.REAL_DATA.is_dir():
         pytest.skip("the real data sets are not here: set KERASDL_DATA to their folder")
-    monkeypatch.setenv("KERASDL_DATA", str(REAL_DATA))
-    return REAL_DATA
+    monkeypatch.setenv("KERASDL_DATA", str(places.REAL_DATA))
+    return places.REAL_DATA

@@ -1,4 +1,4 @@
-"""What tests/test_devices.py trains on one device and on two: ``python devices_script.py 2 OUT.npz``."""
+"""What devices/test_devices.py trains on one device and on two: ``python devices_script.py 2 OUT.npz``."""
 
 import os
 import sys

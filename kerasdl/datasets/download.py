@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from kerasdl import files
-from kerasdl.datasets.store import Found, entry, fault
+from kerasdl.datasets.catalogue import Found, entry, fault
 
 try:
     import fcntl

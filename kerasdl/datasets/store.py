@@ -4,33 +4,15 @@ The search goes from the folder in ``KERASDL_DATA`` to the cache to what the pac
 handed out only after its size and SHA-256 agree with ``data/catalogue.json``.
 """
 
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerasdl import checks, files
-
-
-@dataclass(frozen=True)
-class Found:
-    """The verified files of one data set.
-
-    Attributes:
-        paths: file name → path, in the catalogue's order; empty where the stand-in comes from a library.
-        source: ``"folder"`` (``KERASDL_DATA``), ``"cache"`` or ``"embedded"``.
-        note: one line for the reader: what was used and, for a stand-in, how to get the real data.
-    """
-
-    paths: dict[str, Path]
-    source: str
-    note: str
-
-    @property
-    def is_real(self) -> bool:
-        """False for the embedded stand-in."""
-        return self.source != "embedded"
+from kerasdl import files
+from kerasdl.datasets import catalogue
+from kerasdl.datasets.catalogue import Found, entry, fault
+from kerasdl.datasets.download import fetch
 
 
 @dataclass(frozen=True)
@@ -68,21 +50,6 @@ class Status:
     detail: str
 
 
-def catalogue() -> dict[str, dict]:
-    """Return every data set by name: title, licence, page, files with size and SHA-256, and its stand-in."""
-    return json.loads((files.folder("data") / "catalogue.json").read_text(encoding="utf-8"))
-
-
-def entry(name: str) -> dict:
-    """Return the catalogue's entry for one data set.
-
-    Raises:
-        ValueError: no such data set; the message gives the nearest name.
-    """
-    known = catalogue()
-    return known[checks.one_of("name", name, known)]
-
-
 def find(name: str, download: bool = False) -> Found:
     """Return the files of a data set from the first place that has them.
 
@@ -117,8 +84,6 @@ def find(name: str, download: bool = False) -> Found:
             return Found(paths, "folder", f"{name}: {known['title']}, from KERASDL_DATA={folder}")
 
     if download:
-        from kerasdl.datasets.download import fetch  # here, because download itself builds on this module
-
         return fetch(name)
 
     cache = files.cache() / name
@@ -166,7 +131,7 @@ def status() -> list[Status]:
     """
     data_folder()
     rows = []
-    for name, known in catalogue().items():
+    for name, known in catalogue.every().items():
         source, path = None, None
         try:
             found = find(name)
@@ -194,19 +159,6 @@ def data_folder() -> Path | None:
     if not folder.is_dir():
         raise NotADirectoryError(f"KERASDL_DATA={value!r} is not a folder: correct or unset it")
     return folder
-
-
-def fault(path: Path, file: dict) -> str:
-    """Say what is wrong with a file beside its record in the catalogue; empty if nothing is."""
-    if not path.is_file():
-        return f"{path} is missing"
-    size = path.stat().st_size
-    if size != file["bytes"]:
-        return f"{path} is damaged: expected {file['bytes']} bytes, found {size}"
-    digest = files.sha256(path)
-    if digest != file["sha256"]:
-        return f"{path} is damaged: expected SHA-256 {file['sha256']}, found {digest}"
-    return ""
 
 
 def _in_folder(folder: Path, name: str, file: str) -> Path:

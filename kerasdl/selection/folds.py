@@ -11,11 +11,13 @@ from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from sklearn.utils import _safe_indexing, check_array, indexable
+from sklearn.utils import check_array, indexable
 
 from kerasdl import random, training
+from kerasdl.borrowed import safe_indexing
 from kerasdl.estimators.base import KerasEstimator
-from kerasdl.selection import plan, together
+from kerasdl.selection.stack import plan
+from kerasdl.selection.stack import train as together
 
 
 class Prepared(NamedTuple):
@@ -82,7 +84,7 @@ class Folds:
                     f"cv={self.cv!r} trains fold {number + 1} without class {missing.tolist()[0]!r}: "
                     "use StratifiedKFold, or fewer folds"
                 )
-            sides = (_safe_indexing(self.X, train), _safe_indexing(self.X, valid))
+            sides = (safe_indexing(self.X, train), safe_indexing(self.X, valid))
             self.folds.append(Fold(number, train, valid, *sides))
 
     def prepared(self, estimator: BaseEstimator) -> list[Prepared]:

@@ -10,8 +10,8 @@ from sklearn.base import BaseEstimator
 
 from kerasdl import devices, engines
 from kerasdl.estimators.base import KerasEstimator
-from kerasdl.selection import plan
 from kerasdl.selection.folds import Each, Fitted, Fold, Folds, InTurn, fit_together, last
+from kerasdl.selection.stack import plan
 
 
 class FoldsLost(RuntimeError):

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import BaseCrossValidator
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import check_random_state
 
 from kerasdl import checks
+from kerasdl.borrowed import safe_indexing
 from kerasdl.shift import inputs
 
 TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -236,9 +237,9 @@ def _choose_tau(
     for train, test in ImportanceWeightedKFold(w, 5, random_state).split(X):
         for k, tau in enumerate(TAUS):
             model = clone(estimator).fit(
-                _safe_indexing(X, train), y[train], sample_weight=flatten_weights(w[train], tau)
+                safe_indexing(X, train), y[train], sample_weight=flatten_weights(w[train], tau)
             )
-            losses[k, test] = loss(model, _safe_indexing(X, test), y[test])
+            losses[k, test] = loss(model, safe_indexing(X, test), y[test])
     share = w / w.sum()
     best = int(np.argmin(losses @ share))
     gain = losses[0] - losses[best]

@@ -6,7 +6,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.table import Table
 from rich.text import Text
 
-from kerasdl import datasets, names, report
+from kerasdl import datasets, names
+from kerasdl.course import report
 
 
 def act(action: str, chosen: Sequence[str]) -> int:

@@ -9,7 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from rich.table import Table
 
-from kerasdl import backends, files, report
+from kerasdl import backends, files
+from kerasdl.course import report
 
 PACKAGES = ("kerasdl", "keras", "numpy", "pandas", "scikit-learn", "seaborn")
 IMPORT_SECONDS = 120

@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from kerasdl import backends, cli, files, report, results, syllabus
+from kerasdl import backends, files
+from kerasdl.course import cli, report, results, syllabus
 
 OPENING = """\
 # %% [markdown]
@@ -151,7 +152,7 @@ def test_an_unknown_command_gives_the_nearest(word, capsys):
 def test_an_interrupt_leaves_no_half_written_file(tutorials, tmp_path, backend):
     folder = tutorials("good", "endless")
     code = (
-        "import signal, sys; from pathlib import Path; from kerasdl import cli, syllabus\n"
+        "import signal, sys; from pathlib import Path; from kerasdl.course import cli, syllabus\n"
         # What is started in the background is told to ignore an interrupt, and so would this be.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"syllabus.files.folder = lambda name: Path({str(folder)!r})\n"

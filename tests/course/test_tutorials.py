@@ -2,7 +2,8 @@
 
 import pytest
 
-from kerasdl import backends, cli, results, syllabus
+from kerasdl import backends
+from kerasdl.course import cli, results, syllabus
 
 
 @pytest.mark.slow

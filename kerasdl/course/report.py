@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kerasdl.results import Result
+from kerasdl.course.results import Result
 
 
 def console() -> Console:

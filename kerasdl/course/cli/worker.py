@@ -1,7 +1,7 @@
 """What happens in a backend's process? Chapters run here as ``__main__``, their output kept in files.
 
-Started by :mod:`kerasdl.cli.run` as ``python -m kerasdl.cli.worker OUT/BACKEND JOBS``; standard output
-carries one JSON event a line.
+Started by :mod:`kerasdl.course.cli.run` as ``python -m kerasdl.course.cli.worker OUT/BACKEND JOBS``;
+standard output carries one JSON event a line.
 """
 
 import json
@@ -14,8 +14,8 @@ import time
 import traceback
 from pathlib import Path
 
-from kerasdl import course
-from kerasdl.cli.run import LOG, PARTIAL_LOG
+from kerasdl.course import chapter
+from kerasdl.course.cli.run import LOG, PARTIAL_LOG
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
         if not rank:
             print(json.dumps({"event": event, **fields}), file=events, flush=True)
 
-    course.on_progress = lambda label, share: send("progress", label=label, share=share)
+    chapter.on_progress = lambda label, share: send("progress", label=label, share=share)
     for job in jobs:
         send("start")
         started = time.perf_counter()

@@ -12,8 +12,6 @@ Run as ``python tutorials/04_polynomial_fit.py``, the script understands ``--fas
 ``--backend NAME``, ``--devices N`` and ``--out DIR``; the command line runs it in just this way.
 """
 
-import argparse
-import ast
 import atexit
 import io
 import os
@@ -22,12 +20,15 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
-from kerasdl import backends, files, names, results
+from kerasdl import backends, files, names
+from kerasdl.course import results
+from kerasdl.course.request import overrides, read
 
 Item = TypeVar("Item")
 
@@ -64,7 +65,7 @@ class Chapter:
     def __init__(self, name: str, settings: dict[str, Any], fast: dict[str, Any] | None = None):
         for setting in fast or {}:
             names.one_of("fast", setting, settings)
-        request = _request(name)
+        request = read(name)
         if request.fast:
             # Of few steps and many programs: to optimise these (JAX, TensorFlow) takes longer than it saves.
             os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
@@ -129,7 +130,7 @@ class Chapter:
         reference: float | None = None,
         source: str,
     ) -> None:
-        """Record a result: see :class:`kerasdl.results.Check`.
+        """Record a result: see :class:`kerasdl.course.results.Check`.
 
         Raises:
             ValueError: a name used twice, or a band whose edges are the wrong way round.
@@ -150,7 +151,7 @@ class Chapter:
         Raises:
             OutOfBand: in a full run, a result lies outside its band.
         """
-        from kerasdl import report
+        from kerasdl.course import report
 
         self._result.seconds = time.perf_counter() - self._started
         self._result.versions = _versions(self.backend)
@@ -161,58 +162,7 @@ class Chapter:
             raise OutOfBand(f"outside the accepted band: {strays}")
 
 
-def overrides(assignments: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
-    """Read ``NAME=VALUE`` words into settings, each of the kind that its default is.
-
-    Raises:
-        ValueError: no ``=``, an unknown name, or a value of another kind.
-
-    Example:
-        >>> overrides(["epochs=20", "cells=gru,lstm"], {"epochs": 100, "cells": ("rnn",)})
-        {'epochs': 20, 'cells': ('gru', 'lstm')}
-    """
-    chosen = {}
-    for assignment in assignments:
-        name, separator, text = assignment.partition("=")
-        if not separator:
-            raise ValueError(f"--set {assignment!r}: write NAME=VALUE")
-        default = settings[names.one_of("setting", name, settings)]
-        chosen[name] = _parse(name, text, default)
-    return chosen
-
-
-def _parse(name: str, text: str, default: Any) -> Any:
-    if isinstance(default, str):
-        return text
-    lists_names = isinstance(default, tuple) and default and isinstance(default[0], str)
-    if lists_names and "(" not in text:
-        return tuple(text.split(","))
-    try:
-        value = ast.literal_eval(text)
-        if isinstance(default, tuple) and not isinstance(value, tuple):
-            value = (value,)
-        if isinstance(default, float) and type(value) is int:
-            value = float(value)
-        if type(value) is type(default):
-            return value
-    except (ValueError, SyntaxError):
-        pass  # answered below, with every other value that does not fit
-    raise ValueError(f"{name}={text!r} is not of the same kind as its default: {name}={default!r}")
-
-
-def _request(name: str) -> argparse.Namespace:
-    """What the command line asks of this chapter; the defaults where another program (a notebook) runs it."""
-    parser = argparse.ArgumentParser(allow_abbrev=False)
-    parser.add_argument("--fast", action="store_true", help="small settings, seconds instead of minutes")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting")
-    parser.add_argument("--backend", choices=backends.NAMES, help="default: as configured or installed")
-    parser.add_argument("--devices", type=int, default=1, help="on how many each model trains")
-    parser.add_argument("--out", type=Path, default=files.RESULTS, help="folder for figures and results")
-    ours = Path(sys.argv[0]).stem.partition("_")[2] == name
-    return parser.parse_args(sys.argv[1:] if ours else [])
-
-
-def _share_out(request: argparse.Namespace) -> None:
+def _share_out(request: Namespace) -> None:
     """Train on several devices. Where each is a process, all run the chapter; the first one tells of it."""
     from kerasdl import devices
 

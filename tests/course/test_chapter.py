@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasdl import course, plots, report, results
+from kerasdl import course, plots
+from kerasdl.course import report, results
 
 CHECK = {"band": (0, 1), "tolerance": 0.1, "source": "here"}
 
@@ -126,7 +127,7 @@ def test_checks_refuse_what_cannot_be_meant(chapter):
 
 def test_progress_reaches_a_listener(chapter, monkeypatch):
     heard = []
-    monkeypatch.setattr(course, "on_progress", lambda label, share: heard.append((label, share)))
+    monkeypatch.setattr(course.chapter, "on_progress", lambda label, share: heard.append((label, share)))
     assert list(chapter().track("ab", "letters")) == ["a", "b"]
     assert heard == [("letters", 0.0), ("letters", 0.5), ("letters", 1.0)]
 

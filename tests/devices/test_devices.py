@@ -11,7 +11,8 @@ import keras
 import numpy as np
 import pytest
 
-from kerasdl import backends, cli, devices, files, results, syllabus, training
+from kerasdl import backends, devices, files, training
+from kerasdl.course import cli, results, syllabus
 
 BACKEND = keras.backend.backend()
 SCRIPT = Path(devices_script.__file__)

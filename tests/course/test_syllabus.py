@@ -1,6 +1,6 @@
 import pytest
 
-from kerasdl import syllabus
+from kerasdl.course import syllabus
 
 OPENING = "# %% [markdown]\n# # A title\n#\n# What it does. And more.\n\n# %%\n"
 SCRIPT = (

@@ -187,7 +187,7 @@ def test_no_copy_of_the_data_outlives_a_fit(data, monkeypatch):
             super().__init__(*arguments, **settings)
             copies.extend(map(weakref.ref, self.arrays))
 
-    monkeypatch.setattr(training, "Batches", Watched)
+    monkeypatch.setattr("kerasdl.training.fitting.Batches", Watched)
     model = compiled()
     training.fit(model, *data, epochs=2)
     gc.collect()

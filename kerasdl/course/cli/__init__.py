@@ -103,7 +103,7 @@ def _add_out(command: argparse.ArgumentParser) -> None:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from kerasdl import syllabus
+    from kerasdl.course import syllabus
 
     chosen = [syllabus.find(name) for name in options.chapter]
     for script in chosen or syllabus.scripts():
@@ -116,7 +116,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from kerasdl.cli import run
+    from kerasdl.course.cli import run
 
     return run.run(
         options.chapter, options.backend or [], options.fast, options.set, options.devices, options.out
@@ -124,18 +124,18 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from kerasdl import report, results
+    from kerasdl.course import report, results
 
     return 0 if report.compare(results.load_all(options.folder or options.out)) else 1
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from kerasdl.cli import doctor
+    from kerasdl.course.cli import doctor
 
     return doctor.examine()
 
 
 def _data(options: argparse.Namespace) -> int:
-    from kerasdl.cli import data
+    from kerasdl.course.cli import data
 
     return data.act(options.action, options.name)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from kerasdl import backends, course, names, report, results, syllabus
+from kerasdl import backends, names
+from kerasdl.course import report, request, results, syllabus
 
 LOG = "output.txt"
 PARTIAL_LOG = f"{LOG}.partial"
@@ -113,7 +114,7 @@ def _check_settings(settings: Sequence[str], scripts: Sequence[syllabus.Script])
     for word in settings:
         names.one_of("setting", word.partition("=")[0], known)
     for script in scripts:
-        course.overrides(_for(script, settings), script.settings)
+        request.overrides(_for(script, settings), script.settings)
 
 
 def _for(script: syllabus.Script, settings: Sequence[str]) -> list[str]:
@@ -181,7 +182,14 @@ class _Worker:
         many = ["torch.distributed.run", "--standalone", f"--nproc-per-node={devices}", "-m"]
         launcher = many if backend == "torch" and devices > 1 else []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", *launcher, "kerasdl.cli.worker", str(out / backend), json.dumps(jobs)],
+            [
+                sys.executable,
+                "-m",
+                *launcher,
+                "kerasdl.course.cli.worker",
+                str(out / backend),
+                json.dumps(jobs),
+            ],
             env=environment,
             stdout=subprocess.PIPE,
             text=True,

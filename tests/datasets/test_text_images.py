@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from kerasdl.datasets import book, images, store
+from kerasdl.datasets import book, catalogue, images
 from kerasdl.datasets.images import read_idx
 
 
@@ -88,7 +88,7 @@ def fashion(tmp_path, monkeypatch):
             digest = hashlib.sha256(content).hexdigest()
             records.append({"name": f"{name}.gz", "bytes": len(content), "sha256": digest, "urls": []})
         known = {"title": "Small clothes", "files": records, "embedded": {"about": "", "files": []}}
-        monkeypatch.setattr(store, "catalogue", lambda: {"fashion_mnist": known})
+        monkeypatch.setattr(catalogue, "every", lambda: {"fashion_mnist": known})
         monkeypatch.setenv("KERASDL_DATA", str(tmp_path))
 
     return install

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from kerasdl.layers.dropout import hashed
-from kerasdl.selection.plan import PLAIN
+from kerasdl.selection.stack.plan import PLAIN
 
 
 class Dense(keras.layers.Layer):

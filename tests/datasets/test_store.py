@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from kerasdl import datasets, files
+from kerasdl.datasets import catalogue as records
 from kerasdl.datasets import store
 
 REAL = {"a.txt": b"the real first file\n", "b.txt": b"the real second file\n"}
@@ -26,7 +27,7 @@ def catalogue(monkeypatch, tmp_path):
     spare = {"about": "one line", "made": "by hand", "files": [record("spare.txt", SPARE)]}
     known = {"two_files": {**about, "files": real, "embedded": spare}}
     files.write(tmp_path / "data" / "spare.txt", SPARE)
-    monkeypatch.setattr(store, "catalogue", lambda: known)
+    monkeypatch.setattr(records, "every", lambda: known)
     monkeypatch.setattr(files, "folder", lambda name: tmp_path / name)
     return known
 
@@ -176,7 +177,7 @@ print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
 
 def test_a_copy_of_the_real_files_is_taken_and_a_cut_one_is_not(monkeypatch, real_data, tmp_path):
     known = json.loads((DATA / "catalogue.json").read_text(encoding="utf-8"))
-    monkeypatch.setattr(store, "catalogue", lambda: known)
+    monkeypatch.setattr(records, "every", lambda: known)
     for name in ("house_prices", "time_machine"):
         for file in known[name]["files"]:
             shutil.copy(real_data / file["name"], tmp_path)

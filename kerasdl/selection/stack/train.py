@@ -18,7 +18,8 @@ import pandas as pd
 from kerasdl import checks, training
 from kerasdl.estimators.base import Feed, KerasEstimator
 from kerasdl.layers.dropout import threshold
-from kerasdl.selection import plan, stacked
+from kerasdl.selection.stack import layers as stacked
+from kerasdl.selection.stack import plan
 
 PROGRAMS = 8  # compiled stacks kept: a new one costs seconds, and on every backend some memory for good
 _programs: OrderedDict[tuple, "Program"] = OrderedDict()

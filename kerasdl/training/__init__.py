@@ -1,0 +1,11 @@
+"""How is a model fed and watched? Batches in one order, guards, history as a table.
+
+Training itself is Keras's own ``compile`` and ``fit``: what is here feeds it and refuses to be silent.
+"""
+
+from kerasdl.training.batches import Batches
+from kerasdl.training.fitting import fit, reports
+from kerasdl.training.guards import ResetState, StopOnNaN, check_targets
+from kerasdl.training.snapshots import restore, snapshot
+
+__all__ = ["Batches", "ResetState", "StopOnNaN", "check_targets", "fit", "reports", "restore", "snapshot"]

@@ -1,0 +1,97 @@
+"""In which order is a model fed? Mini-batches drawn by NumPy, the same on every backend.
+
+In go arrays ``(samples, …)`` and the current seed; out come batches, epoch by epoch.
+"""
+
+import keras
+import numpy as np
+
+from kerasdl import checks, random
+
+
+class Batches(keras.utils.PyDataset):
+    """Mini-batches in an order that NumPy draws: the same on every backend, another in each epoch.
+
+    The order of an epoch depends on the seed and the epoch's number alone, so a run can be resumed. Set
+    :attr:`epoch`, then take the batches; :func:`fit` does so for Keras.
+
+    Args:
+        x: inputs, ``(samples, …)``; a list of arrays for a model with several inputs.
+        y: targets, ``(samples, …)``.
+        batch_size: rows a batch; the last batch of a pass holds what is left.
+        sample_weight: optional ``(samples,)``.
+        passes: passes over the data that make up one epoch, each in an order of its own. A backend spends
+            up to a tenth of a second between epochs, which on few batches is more than it spends on them.
+
+    Attributes:
+        epoch: the present epoch, from 0.
+
+    Raises:
+        ValueError: lengths differ, a size below 1, no rows, NaN or infinite values.
+
+    Example:
+        >>> import numpy as np
+        >>> [len(x) for x, y in Batches(np.zeros((5, 1)), np.zeros((5, 1)), batch_size=2)]
+        [2, 2, 1]
+    """
+
+    def __init__(
+        self,
+        x: np.ndarray | list[np.ndarray],
+        y: np.ndarray,
+        batch_size: int,
+        sample_weight: np.ndarray | None = None,
+        passes: int = 1,
+    ):
+        super().__init__()
+        self._inputs = len(x) if isinstance(x, list) else None
+        several = {f"x[{place}]": one for place, one in enumerate(x)} if isinstance(x, list) else {"x": x}
+        named = {**several, "y": y, "sample_weight": sample_weight}
+        self.samples = checks.same_length(**named)
+        if not self.samples:
+            raise ValueError("x has no rows: nothing to train on")
+        self.arrays = [numbers(name, values) for name, values in named.items() if values is not None]
+        self.batch_size = checks.positive_int("batch_size", batch_size)
+        self.passes = checks.positive_int("passes", passes)
+        self._seed = int(random.generator("batches").integers(2**32))
+        self.epoch = 0
+
+    @property
+    def epoch(self) -> int:
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+        numbers = range(epoch * self.passes, (epoch + 1) * self.passes)
+        self._orders = [np.random.default_rng([self._seed, n]).permutation(self.samples) for n in numbers]
+
+    def __len__(self) -> int:
+        return self.passes * -(-self.samples // self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
+        if not 0 <= index < len(self):
+            raise IndexError(f"index={index}: there are {len(self)} batches")
+        number, place = divmod(index, len(self) // self.passes)
+        rows = self._orders[number][place * self.batch_size : (place + 1) * self.batch_size]
+        batch = [array[rows] for array in self.arrays]
+        if self._inputs is None:
+            return tuple(batch)
+        return (tuple(batch[: self._inputs]), *batch[self._inputs :])
+
+
+class SetEpoch(keras.callbacks.Callback):
+    """Tells the batches which epoch it is: the hooks of a data set fire more often than epochs begin."""
+
+    def __init__(self, batches: Batches):
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.batches.epoch = epoch
+
+
+def numbers(name: str, values: np.ndarray) -> np.ndarray:
+    """Floats become Keras's float type once, here, so that each backend is fed the same numbers."""
+    values = checks.finite(name, values)
+    return values.astype(keras.config.floatx()) if np.issubdtype(values.dtype, np.floating) else values

@@ -1,0 +1,108 @@
+"""How is a compiled model trained? By Keras's own ``fit``, fed in a seeded order and guarded.
+
+In go a compiled model and arrays; the model is trained in place, and a pandas table comes back.
+"""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import pandas as pd
+
+from kerasdl import checks, devices
+from kerasdl.training.batches import Batches, SetEpoch, numbers
+from kerasdl.training.guards import StopOnNaN, check_targets
+
+
+def fit(
+    model: keras.Model,
+    x: np.ndarray | list[np.ndarray],
+    y: np.ndarray,
+    *,
+    epochs: int,
+    batch_size: int = 32,
+    report_every: int = 1,
+    sample_weight: np.ndarray | None = None,
+    validation_data: tuple | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int = 0,
+) -> pd.DataFrame:
+    """Train a compiled model by Keras's own ``fit`` on :class:`Batches`, guarded, and return its history.
+
+    After :func:`kerasdl.devices.use`, each batch is shared out among so many devices.
+
+    Args:
+        model: compiled; it is trained in place.
+        x, y: inputs and targets, ``(samples, …)``; a model with one output takes y as ``(samples, 1)``, one
+            with several inputs takes x as a list.
+        epochs: passes over the data, at least 1.
+        batch_size: rows a batch.
+        report_every: epochs between two rows of the history; it must divide ``epochs``. The steps are the
+            same; with few batches an epoch a larger number is several times quicker on TensorFlow.
+        sample_weight: optional ``(samples,)``. Keras divides by the number of rows, not by their sum:
+            scale them to mean 1 to keep the loss's scale.
+        validation_data: ``(x, y)`` or ``(x, y, sample_weight)``, like the above, evaluated each epoch.
+        callbacks, verbose: as in Keras.
+
+    Returns:
+        One row for every ``report_every`` epochs (index ``epoch``, counted from 1), one column a loss or
+        metric: training figures are means over those epochs, validation figures taken at their end.
+
+    Raises:
+        ValueError: NaN or infinite data, lengths that differ, ``(n,)`` targets for an ``(n, 1)`` output.
+        FloatingPointError: the loss became NaN or infinite.
+
+    Example:
+        >>> import numpy as np, keras
+        >>> from kerasdl import models
+        >>> model = models.linear(1)
+        >>> model.compile(keras.optimizers.SGD(0.1), "mse")
+        >>> x = np.linspace(-1, 1, 20, dtype="float32")[:, None]
+        >>> len(fit(model, x, 2 * x, epochs=3))
+        3
+    """
+    check_targets(model, y)
+    if validation_data is not None:
+        validation_data = _validation(*validation_data)
+        check_targets(model, validation_data[1])
+    rows = reports(epochs, report_every)
+    batches = Batches(x, y, batch_size, sample_weight, passes=report_every)
+    devices.spread(model)
+    if model.compiled and model.built and not model.optimizer.built:
+        # Else TensorFlow finds new variables in its first trace of a step, and traces it all once more.
+        model.optimizer.build(model.trainable_variables)
+    try:
+        history = model.fit(
+            batches,
+            epochs=rows,
+            shuffle=False,  # the batches are in their order already
+            validation_data=validation_data,
+            callbacks=[SetEpoch(batches), *devices.callbacks(), *callbacks, StopOnNaN()],
+            verbose=verbose,
+        ).history
+    finally:
+        batches.arrays = []  # TensorFlow keeps the batches for good: not the data as well
+    table = pd.DataFrame(history)
+    table.index = pd.RangeIndex(report_every, epochs + 1, report_every, name="epoch")[: len(table)]
+    return table
+
+
+def reports(epochs: int, report_every: int) -> int:
+    """Return how many rows the history of a training has.
+
+    Raises:
+        ValueError: a number below 1, or ``report_every`` does not divide ``epochs``.
+    """
+    if checks.positive_int("epochs", epochs) % checks.positive_int("report_every", report_every):
+        raise ValueError(f"report_every={report_every} does not divide epochs={epochs}: choose one that does")
+    return epochs // report_every
+
+
+def _validation(x: np.ndarray | list[np.ndarray], y: np.ndarray, weight: np.ndarray | None = None) -> tuple:
+    """Return the data to validate on, checked as the data to train on is."""
+    if isinstance(x, list):
+        x = [numbers(f"validation x[{place}]", one) for place, one in enumerate(x)]
+    else:
+        x = numbers("validation x", x)
+    y = numbers("validation y", y)
+    return (x, y) if weight is None else (x, y, numbers("validation sample_weight", weight))

@@ -1,0 +1,50 @@
+"""What must not pass in silence? A NaN loss, targets of the wrong shape, a state carried over by mistake.
+
+Callbacks and checks that :func:`kerasdl.training.fit` uses and that serve any Keras training as well.
+"""
+
+import math
+
+import keras
+import numpy as np
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Raises when an epoch ends with a loss or metric that is NaN or infinite; stock Keras returns it."""
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        bad = {name: value for name, value in (logs or {}).items() if not math.isfinite(value)}
+        if bad:
+            name, value = next(iter(bad.items()))
+            raise FloatingPointError(
+                f"{name} is {value} after epoch {epoch + 1}: lower the learning rate, or clip the gradient"
+            )
+
+
+class ResetState(keras.callbacks.Callback):
+    """Sets the states that :class:`kerasdl.layers.Carried` holds to zeros before each pass over the data."""
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._reset()
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        self._reset()
+
+    def on_predict_begin(self, logs: dict | None = None) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        for layer in self.model.layers:
+            if hasattr(layer, "reset_state"):
+                layer.reset_state()
+
+
+def check_targets(model: keras.Model, y: np.ndarray) -> None:
+    """Refuse targets ``(n,)`` against outputs ``(n, 1)``, which some losses broadcast to ``(n, n)``.
+
+    Raises:
+        ValueError: the shapes are those; the message gives the mend.
+    """
+    output = getattr(model, "output_shape", None)
+    if isinstance(output, tuple) and len(output) == 2 and output[1] == 1 and np.ndim(y) == 1:
+        raise ValueError(f"y has shape {np.shape(y)}, the model's output {output}: give y[:, None]")

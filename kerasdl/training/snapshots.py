@@ -1,0 +1,21 @@
+"""How does a compiled model start anew? Every variable that training moves, kept as NumPy and put back."""
+
+import keras
+
+
+def snapshot(model: keras.Model) -> list[tuple]:
+    """Return every variable that training moves, each with its present value.
+
+    That is the model's weights, its random layers' states and its optimizer's. A model compiled once and
+    put back with :func:`restore` trains again without a new trace, and without the memory that a fresh
+    model for each run would leave behind.
+    """
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    return [(v, keras.ops.convert_to_numpy(v)) for v in [*model.variables, *model.optimizer.variables]]
+
+
+def restore(state: list[tuple]) -> None:
+    """Put each variable of a :func:`snapshot` back to its value."""
+    for variable, value in state:
+        variable.assign(value)

@@ -1,0 +1,209 @@
+"""Is the house in order? Floors, the imports that are never allowed, and short files, read off the sources.
+
+Every rule is a function of ``{module: source}`` that returns the violations it finds, so that a planted
+violation shows that the rule holds.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+
+import pytest
+from places import CHECKOUT
+
+# From the top floor down: a room imports rooms on lower floors alone, and nothing of the same floor.
+FLOORS = [
+    {"__main__"},
+    {"course"},
+    {"selection"},
+    {"estimators"},
+    {"models", "training"},
+    {"layers", "devices", "engines"},
+    {"initializers", "text", "datasets", "scratch", "shift", "plots"},
+    {"random", "backends", "borrowed", "checks"},
+    {"names", "files"},
+]
+FLOOR = {room: -number for number, floor in enumerate(FLOORS) for room in floor}
+# These serve the course and its readers: the library does without them.
+FOR_READERS = {"course", "datasets", "plots"}
+NAMED_TUPLES = {"_fields", "_replace", "_asdict"}  # public, whatever the underscore says
+WITHOUT_KERAS = {"shift", "scratch", "text", "datasets", "checks", "names", "files", "random", "backends"}
+BACKENDS = {"tensorflow", "jax", "torch"}
+# Where a backend may be named, and where a private part of Keras, torch or scikit-learn may be.
+BACKEND_PLACES = ("kerasdl.layers.kernels", "kerasdl.devices", "kerasdl.training", "kerasdl.borrowed")
+PRIVATE_PLACES = ("kerasdl.borrowed", "kerasdl.layers.kernels", "kerasdl.devices")
+
+
+def sources() -> dict[str, str]:
+    """Return the text of every module of the package by its dotted name."""
+    found = {}
+    for path in sorted((CHECKOUT / "kerasdl").rglob("*.py")):
+        name = ".".join(path.relative_to(CHECKOUT).with_suffix("").parts).removesuffix(".__init__")
+        found[name] = path.read_text(encoding="utf-8")
+    return found
+
+
+def room(module: str) -> str:
+    """Return the room that a module of kerasdl stands in; "" for the package's own face."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def imports(source: str, known: dict[str, str]) -> Iterator[str]:
+    """Yield the dotted name of every module that a source imports, anywhere in it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are written in full"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in known else node.module
+
+
+def arrows(modules: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield (importer, imported) for each import inside kerasdl; a package holds what it re-exports."""
+    for name, source in modules.items():
+        for other in imports(source, modules):
+            if other.partition(".")[0] == "kerasdl" and other != name:
+                yield name, other
+
+
+def against_the_floors(modules: dict[str, str]) -> list[str]:
+    """Rooms without a floor, and imports that do not run downward."""
+    lost = sorted({room(name) for name in modules} - FLOOR.keys() - {""})
+    found = [f"room {name!r} stands on no floor" for name in lost]
+    for name, other in arrows(modules):
+        here, there = room(name), room(other)
+        if here != there and here in FLOOR and there in FLOOR and FLOOR[here] <= FLOOR[there]:
+            found.append(f"{name} imports {other}, which is not on a lower floor")
+    return found
+
+
+def library_on_the_course(modules: dict[str, str]) -> list[str]:
+    """Imports by the library of what serves the course and its readers."""
+    return [
+        f"{name} imports {other}"
+        for name, other in arrows(modules)
+        if room(other) in FOR_READERS and room(name) not in {*FOR_READERS, "__main__"}
+    ]
+
+
+def keras_where_none_is_needed(modules: dict[str, str]) -> list[str]:
+    """Imports of Keras or a backend in rooms that promise to need neither, and of a backend elsewhere."""
+    found = []
+    for name, source in modules.items():
+        libraries = {other.partition(".")[0] for other in imports(source, modules)}
+        if room(name) in WITHOUT_KERAS:
+            found += [f"{name} imports {library}" for library in libraries & {"keras", *BACKENDS}]
+        elif not name.startswith(BACKEND_PLACES):
+            found += [f"{name} imports {library}" for library in libraries & BACKENDS]
+    return found
+
+
+def circles(modules: dict[str, str]) -> list[str]:
+    """Modules that import one another, by way of others or directly.
+
+    A package and the modules inside it do not count as one another's: the package re-exports them.
+    """
+    below: dict[str, set[str]] = {name: set() for name in modules}
+    for name, other in arrows(modules):
+        if not name.startswith(f"{other}.") and not other.startswith(f"{name}."):
+            below[name].add(other)
+    found, done = [], set()
+
+    def descend(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            found.append(" -> ".join((*path[path.index(name) :], name)))
+        elif name not in done:
+            for other in sorted(below.get(name, ())):
+                descend(other, (*path, name))
+            done.add(name)
+
+    for name in modules:
+        descend(name, ())
+    return found
+
+
+def private_names(modules: dict[str, str]) -> list[str]:
+    """Private parts of other libraries outside ``borrowed``, the kernels and the devices.
+
+    A name with a leading underscore is ours where some module of kerasdl defines it.
+    """
+    everything = "\n".join(modules.values())
+    ours = set(re.findall(r"(?:def|class|self\.|cls\.)\s*(_\w+)|^(_\w+)\b[^=\n]*=", everything, re.MULTILINE))
+    ours = {name for pair in ours for name in pair if name}
+    found = []
+    for module, source in modules.items():
+        if module.startswith(PRIVATE_PLACES):
+            continue
+        for node in ast.walk(ast.parse(source)):
+            names: list[str] = []
+            if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] != "kerasdl":
+                names = [part for alias in node.names for part in (*node.module.split("."), alias.name)]
+                names += ["_src"] if node.module.startswith("keras.src") else []
+            elif isinstance(node, ast.Attribute):
+                names = [node.attr, *(["_src"] if ast.unparse(node).startswith("keras.src") else [])]
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"getattr", "hasattr", "setattr"}:
+                names = [
+                    c.value for c in node.args if isinstance(c, ast.Constant) and isinstance(c.value, str)
+                ]
+            found += [
+                f"{module}:{node.lineno} uses {name}"
+                for name in names
+                if name.startswith("_") and not name.endswith("__") and name not in {*ours, *NAMED_TUPLES}
+            ]
+    return found
+
+
+def long_or_silent(modules: dict[str, str]) -> list[str]:
+    """Files past 400 lines, and files that do not open by saying what is in them."""
+    found = [f"{name} has {n} lines" for name, s in modules.items() if (n := len(s.splitlines())) > 400]
+    silent = [name for name, source in modules.items() if not ast.get_docstring(ast.parse(source))]
+    return found + [f"{name} does not say what is in it" for name in silent]
+
+
+RULES = [
+    against_the_floors,
+    library_on_the_course,
+    keras_where_none_is_needed,
+    circles,
+    private_names,
+    long_or_silent,
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_house_keeps_its_plan(rule):
+    assert rule(sources()) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "planted", "answer"),
+    [
+        (against_the_floors, {"kerasdl.attic": '""'}, "room 'attic' stands on no floor"),
+        (against_the_floors, {"kerasdl.layers.new": "from kerasdl import models"}, "not on a lower floor"),
+        (against_the_floors, {"kerasdl.models.new": "from kerasdl import training"}, "not on a lower floor"),
+        (against_the_floors, {"kerasdl.engines": "from kerasdl.selection import grid"}, "not on a lower"),
+        (library_on_the_course, {"kerasdl.models.new": "from kerasdl import datasets"}, "kerasdl.datasets"),
+        (library_on_the_course, {"kerasdl.training.new": "import kerasdl.course.cli"}, "course.cli"),
+        (keras_where_none_is_needed, {"kerasdl.shift.new": "from keras import ops"}, "imports keras"),
+        (keras_where_none_is_needed, {"kerasdl.models.new": "def f():\n    import torch"}, "imports torch"),
+        (
+            circles,
+            {"kerasdl.text": "from kerasdl import names", "kerasdl.names": "from kerasdl import text"},
+            "kerasdl.names -> kerasdl.text -> kerasdl.names",
+        ),
+        (private_names, {"kerasdl.models.new": "from keras.src import ops"}, "uses _src"),
+        (
+            private_names,
+            {"kerasdl.models.new": "model._flatten_layers_of_keras()"},
+            "_flatten_layers_of_keras",
+        ),
+        (private_names, {"kerasdl.text": "getattr(x, '_of_others', None)"}, "uses _of_others"),
+        (long_or_silent, {"kerasdl.text": '"""Long."""\n' * 401}, "has 401 lines"),
+        (long_or_silent, {"kerasdl.text": "x = 1"}, "does not say"),
+    ],
+)
+def test_a_planted_violation_is_found(rule, planted, answer):
+    found = rule(sources() | planted)
+    assert any(answer in violation for violation in found), found
