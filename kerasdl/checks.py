@@ -1,10 +1,28 @@
 """Is this argument fit to use? Each answer is one line: the argument, its value, the mend."""
 
+import functools
+import warnings
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
 import numpy as np
 
 from kerasdl.names import nearest, one_of
 
-__all__ = ["finite", "fraction", "nearest", "not_negative", "one_of", "positive_int", "same_length"]
+__all__ = [
+    "finite",
+    "fraction",
+    "nearest",
+    "not_negative",
+    "one_of",
+    "positive",
+    "positive_int",
+    "renamed",
+    "same_length",
+]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def positive_int(argument: str, value: int) -> int:
@@ -80,3 +98,48 @@ def same_length(**arrays: np.ndarray) -> int:
     if len(set(lengths.values())) > 1:
         raise ValueError("rows differ: " + ", ".join(f"{name} has {n}" for name, n in lengths.items()))
     return next(iter(lengths.values()))
+
+
+def renamed(removed_in: str, **names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a function's keyword arguments be given by their old names too, with a DeprecationWarning.
+
+    ``inspect.signature`` shows the new names alone.
+
+    Args:
+        removed_in: the version of kerasdl that no longer takes the old names.
+        names: each old name and the new one.
+
+    Returns:
+        A decorator. What it returns raises TypeError where a call gives both names of one argument.
+
+    Example:
+        >>> @renamed("0.3", size="units")
+        ... def width(units): return units
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     width(size=4)
+        4
+        >>> print(caught[0].message)
+        width(size=…) is deprecated: write units=…; kerasdl 0.3 no longer takes size
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            for old, new in names.items():
+                if old not in kwargs:
+                    continue
+                if new in kwargs:
+                    raise TypeError(f"{function.__name__}: {old} is the old name of {new}; give {new} alone")
+                warnings.warn(
+                    f"{function.__name__}({old}=…) is deprecated: write {new}=…; "
+                    f"kerasdl {removed_in} no longer takes {old}",
+                    DeprecationWarning,
+                    stacklevel=2,
+                )
+                kwargs[new] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate

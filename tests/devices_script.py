@@ -19,7 +19,7 @@ SHAPES = {"lstm": (7, 4), "masked": (7, 4), "convnet": (8, 8, 1)}
 def model(name):
     kerasdl.set_seed(3)
     if name == "mlp":
-        built = models.mlp(5, (16, 16), units=3, l2=0.01)
+        built = models.mlp(5, (16, 16), outputs=3, l2=0.01)
         built.compile(
             keras.optimizers.Adam(0.01, global_clipnorm=0.5),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),

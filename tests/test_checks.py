@@ -1,3 +1,5 @@
+import inspect
+
 import numpy as np
 import pytest
 
@@ -40,3 +42,29 @@ def test_good_values_pass_through():
     assert checks.not_negative("l2", 0) == 0.0
     assert checks.finite("names", np.array(["a", "b"])).shape == (2,)
     assert checks.same_length(X=np.zeros(3), y=None) == 3
+
+
+@checks.renamed("0.3", size="units", chance="seed")
+def drawn(units, seed=0):
+    """Both arguments."""
+    return units, seed
+
+
+def test_an_old_name_still_works_and_says_the_new_one():
+    with pytest.warns(DeprecationWarning, match="is deprecated") as caught:
+        assert drawn(size=3, chance=5) == (3, 5)
+    assert [str(w.message) for w in caught] == [
+        "drawn(size=…) is deprecated: write units=…; kerasdl 0.3 no longer takes size",
+        "drawn(chance=…) is deprecated: write seed=…; kerasdl 0.3 no longer takes chance",
+    ]
+    assert {w.filename for w in caught} == {__file__}
+
+
+def test_new_names_alone_are_shown_and_pass_in_silence():
+    assert list(inspect.signature(drawn).parameters) == ["units", "seed"]
+    assert drawn.__doc__ == "Both arguments."
+    assert drawn(3) == drawn(units=3) == (3, 0)
+    with pytest.raises(TypeError, match="size is the old name of units"):
+        drawn(3, units=3, size=3)
+    with pytest.raises(TypeError, match="sise"):
+        drawn(sise=3)

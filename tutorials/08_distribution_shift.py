@@ -329,7 +329,7 @@ def softmax(logits):
 
 kerasdl.set_seed(settings.seed)
 network = compiled(
-    models.mlp(x.shape[1], hidden=(32,), units=10, l2=3e-3),
+    models.mlp(x.shape[1], hidden=(32,), outputs=10, l2=3e-3),
     keras.losses.SparseCategoricalCrossentropy(from_logits=True),
 )
 doctor = train(network, scan(learn, 0), y[learn])

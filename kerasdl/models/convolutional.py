@@ -8,8 +8,9 @@ from kerasdl import checks
 from kerasdl.initializers import GlorotUniform, HeUniform
 
 
-def convnet(input_shape: Sequence[int], units: int = 10) -> keras.Model:
-    """Return a small convolutional network from ``(batch, height, width, channels)`` to ``(batch, units)``.
+@checks.renamed("0.3", units="outputs")
+def convnet(input_shape: Sequence[int], outputs: int = 10) -> keras.Model:
+    """Return a small convolutional network from ``(batch, height, width, channels)`` to ``(batch, outputs)``.
 
     Twice a 3 × 3 convolution that keeps the image's size, ReLU and 2 × 2 maximum pooling, with 16 and then 32
     filters; then one affine layer. The output is linear: a classifier's logits (train it with
@@ -18,7 +19,7 @@ def convnet(input_shape: Sequence[int], units: int = 10) -> keras.Model:
 
     Args:
         input_shape: ``(height, width, channels)``, at least 4 × 4 × 1, so that both poolings find a window.
-        units: number of outputs, at least 1.
+        outputs: how many outputs, at least 1.
 
     Raises:
         ValueError: a shape of other than three axes, an image below 4 × 4, a size below 1.
@@ -34,19 +35,18 @@ def convnet(input_shape: Sequence[int], units: int = 10) -> keras.Model:
         checks.positive_int(f"the {name} in input_shape", size)
     if min(shape[:2]) < 4:
         raise ValueError(f"input_shape={shape!r}: two poolings need an image of at least 4 × 4")
-    inputs = outputs = keras.Input(shape, name="inputs")
+    checks.positive_int("outputs", outputs)
+    inputs = tensor = keras.Input(shape, name="inputs")
     for number, filters in enumerate((16, 32), start=1):
-        outputs = keras.layers.Conv2D(
+        tensor = keras.layers.Conv2D(
             filters,
             3,
             padding="same",
             activation="relu",
             kernel_initializer=HeUniform(),
             name=f"convolution_{number}",
-        )(outputs)
-        outputs = keras.layers.MaxPooling2D(name=f"pooling_{number}")(outputs)
-    outputs = keras.layers.Flatten(name="flatten")(outputs)
-    output = keras.layers.Dense(
-        checks.positive_int("units", units), kernel_initializer=GlorotUniform(), name="output"
-    )
-    return keras.Model(inputs, output(outputs), name="convnet")
+        )(tensor)
+        tensor = keras.layers.MaxPooling2D(name=f"pooling_{number}")(tensor)
+    tensor = keras.layers.Flatten(name="flatten")(tensor)
+    output = keras.layers.Dense(outputs, kernel_initializer=GlorotUniform(), name="output")
+    return keras.Model(inputs, output(tensor), name="convnet")

@@ -7,12 +7,13 @@ import keras
 from kerasdl import checks, initializers, layers
 
 
-def linear(features: int, units: int = 1, l2: float = 0.0) -> keras.Model:
-    """Return the linear model y = xW + b, from ``(batch, features)`` to ``(batch, units)``.
+@checks.renamed("0.3", units="outputs")
+def linear(features: int, outputs: int = 1, l2: float = 0.0) -> keras.Model:
+    """Return the linear model y = xW + b, from ``(batch, features)`` to ``(batch, outputs)``.
 
     Args:
         features: number of inputs, at least 1.
-        units: number of outputs, at least 1.
+        outputs: how many outputs, at least 1.
         l2: λ of the penalty λ‖W‖² added to the loss, Keras's scaling with no ½; the bias is free of it.
 
     Raises:
@@ -23,7 +24,8 @@ def linear(features: int, units: int = 1, l2: float = 0.0) -> keras.Model:
         4
     """
     inputs = keras.Input((checks.positive_int("features", features),), name="inputs")
-    return keras.Model(inputs, _dense(units, l2, name="output")(inputs), name="linear")
+    checks.positive_int("outputs", outputs)
+    return keras.Model(inputs, _dense(outputs, l2, name="output")(inputs), name="linear")
 
 
 def polynomial(degree: int, l2: float = 0.0) -> keras.Model:
@@ -47,23 +49,24 @@ def polynomial(degree: int, l2: float = 0.0) -> keras.Model:
     return keras.Model(inputs, _dense(1, l2, name="output")(powers), name="polynomial")
 
 
+@checks.renamed("0.3", units="outputs")
 def mlp(
     features: int,
     hidden: Sequence[int] = (256, 256),
-    units: int = 10,
+    outputs: int = 10,
     activation: str = "relu",
     l2: float = 0.0,
     dropout: float | Sequence[float] = 0.0,
     initializer: str | keras.initializers.Initializer = "glorot_uniform",
 ) -> keras.Model:
-    """Return a multilayer perceptron from ``(batch, features)`` to ``(batch, units)``.
+    """Return a multilayer perceptron from ``(batch, features)`` to ``(batch, outputs)``.
 
     The output is linear: a classifier's logits (train it with ``from_logits=True``) or a regression's values.
 
     Args:
         features: number of inputs, at least 1.
         hidden: width of each hidden layer; ``()`` leaves the linear model.
-        units: number of outputs, at least 1.
+        outputs: how many outputs, at least 1.
         activation: of the hidden layers, by Keras's name.
         l2: λ of the penalty λ‖W‖² on every kernel, added to the loss; biases are free of it.
         dropout: share of each hidden layer's outputs dropped in training, one for all or one a layer.
@@ -81,20 +84,27 @@ def mlp(
     rates = [dropout] * len(hidden) if isinstance(dropout, (int, float)) else list(dropout)
     if len(rates) != len(hidden):
         raise ValueError(f"dropout={dropout!r} has {len(rates)} rates for {len(hidden)} hidden layers")
-    inputs = outputs = keras.Input((checks.positive_int("features", features),), name="inputs")
+    checks.positive_int("outputs", outputs)
+    inputs = tensor = keras.Input((checks.positive_int("features", features),), name="inputs")
     for number, (width, rate) in enumerate(zip(hidden, rates, strict=True), start=1):
-        outputs = _dense(width, l2, activation, initializer, name=f"hidden_{number}")(outputs)
+        checks.positive_int("a width in hidden", width)
+        tensor = _dense(width, l2, activation, initializer, name=f"hidden_{number}")(tensor)
         if checks.fraction("dropout", rate):
-            outputs = layers.Dropout(rate, name=f"dropout_{number}")(outputs)
-    outputs = _dense(units, l2, initializer=initializer, name="output")(outputs)
-    return keras.Model(inputs, outputs, name="mlp")
+            tensor = layers.Dropout(rate, name=f"dropout_{number}")(tensor)
+    tensor = _dense(outputs, l2, initializer=initializer, name="output")(tensor)
+    return keras.Model(inputs, tensor, name="mlp")
 
 
 def _dense(
-    units: int, l2: float, activation: str | None = None, initializer="glorot_uniform", *, name: str
+    units: int,
+    l2: float,
+    activation: str | None = None,
+    initializer: str | keras.initializers.Initializer = "glorot_uniform",
+    *,
+    name: str,
 ) -> keras.layers.Dense:
     return keras.layers.Dense(
-        checks.positive_int("units", units),
+        units,
         activation,
         kernel_initializer=initializers.get(initializer),
         kernel_regularizer=keras.regularizers.L2(l2) if checks.not_negative("l2", l2) else None,

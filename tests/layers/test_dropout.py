@@ -216,7 +216,7 @@ def test_a_noise_shape_that_does_not_fit_is_refused(noise_shape):
 
 
 def test_batches_of_any_length_pass_through_one_model():
-    model = models.mlp(5, hidden=(8,), units=2, dropout=0.5)
+    model = models.mlp(5, hidden=(8,), outputs=2, dropout=0.5)
     model.compile("sgd", "mse")
     for rows in (3, 4, 5):
         model.train_on_batch(np.ones((rows, 5), "float32"), np.ones((rows, 2), "float32"))
@@ -242,7 +242,7 @@ def test_an_explicit_seed_fixes_the_mask_whatever_the_streams_say():
 
 def test_it_has_no_weights_and_its_state_is_restored():
     kerasdl.set_seed(0)
-    model = models.mlp(4, hidden=(16,), units=1, dropout=0.5)
+    model = models.mlp(4, hidden=(16,), outputs=1, dropout=0.5)
     assert [w.shape for w in model.get_weights()] == [(4, 16), (16,), (16, 1), (1,)]
     assert model.count_params() == 4 * 16 + 16 + 16 + 1
     model.compile(keras.optimizers.SGD(0.1), "mse")

@@ -28,19 +28,19 @@ def by_hand(weights):
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (9, 14, 3)])
 def test_it_computes_what_the_layers_by_hand_do(shape):
-    model = models.convnet(shape, units=4)
+    model = models.convnet(shape, outputs=4)
     x = np.random.default_rng(0).uniform(size=(5, *shape)).astype("float32")
     got = to_numpy(model(x))
     assert got.shape == (5, 4)
     np.testing.assert_allclose(got, by_hand(model.get_weights()).forward(x), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("shape", "units"), [((8, 8, 1), 10), ((28, 28, 1), 10), ((9, 14, 3), 2)])
-def test_its_size_follows_the_formula(shape, units):
+@pytest.mark.parametrize(("shape", "outputs"), [((8, 8, 1), 10), ((28, 28, 1), 10), ((9, 14, 3), 2)])
+def test_its_size_follows_the_formula(shape, outputs):
     height, width, channels = shape
     convolutions = (9 * channels + 1) * 16 + (9 * 16 + 1) * 32
-    output = ((height // 4) * (width // 4) * 32 + 1) * units
-    assert models.convnet(shape, units).count_params() == convolutions + output
+    output = ((height // 4) * (width // 4) * 32 + 1) * outputs
+    assert models.convnet(shape, outputs).count_params() == convolutions + output
 
 
 def test_one_seed_gives_one_start_and_every_kernel_its_limit():
@@ -86,5 +86,5 @@ def test_shapes_that_are_no_image_are_refused(shape, words):
 
 
 def test_outputs_are_counted():
-    with pytest.raises(ValueError, match="units=0"):
-        models.convnet((8, 8, 1), units=0)
+    with pytest.raises(ValueError, match="outputs=0"):
+        models.convnet((8, 8, 1), outputs=0)

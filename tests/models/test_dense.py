@@ -7,7 +7,7 @@ from kerasdl import layers, models
 
 
 def test_linear_is_the_equation():
-    model = models.linear(3, units=2)
+    model = models.linear(3, outputs=2)
     w, b = np.arange(6.0).reshape(3, 2), np.array([0.5, -1.0])
     model.set_weights([w, b])
     x = np.array([[1.0, -2.0, 0.5], [0.0, 0.0, 0.0]])
@@ -24,7 +24,7 @@ def test_polynomials_weights_are_its_coefficients():
 
 def test_mlp_is_its_layers_by_hand():
     kerasdl.set_seed(0)
-    model = models.mlp(4, hidden=(5, 3), units=2, activation="tanh")
+    model = models.mlp(4, hidden=(5, 3), outputs=2, activation="tanh")
     w1, b1, w2, b2, w3, b3 = (w.astype("float64") for w in model.get_weights())
     x = np.random.default_rng(0).normal(size=(6, 4))
     expected = np.tanh(np.tanh(x @ w1 + b1) @ w2 + b2) @ w3 + b3
@@ -49,7 +49,7 @@ def test_the_penalty_is_lambda_times_the_kernels_squared(build, penalised):
 def test_a_seed_fixes_the_weights_and_layers_differ_among_themselves():
     def weights(seed):
         kerasdl.set_seed(seed)
-        return models.mlp(5, hidden=(5, 5), units=5).get_weights()
+        return models.mlp(5, hidden=(5, 5), outputs=5).get_weights()
 
     first, again, other = weights(1), weights(1), weights(2)
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
@@ -83,10 +83,10 @@ def test_a_saved_model_comes_back_the_same(build, tmp_path):
     ("build", "words"),
     [
         (lambda: models.linear(0), "features=0"),
-        (lambda: models.linear(3, units=0), "units=0"),
+        (lambda: models.linear(3, outputs=0), "outputs=0"),
         (lambda: models.linear(3, l2=-1.0), "l2=-1.0"),
         (lambda: models.polynomial(0), "degree=0"),
-        (lambda: models.mlp(3, hidden=(0,)), "units=0"),
+        (lambda: models.mlp(3, hidden=(0,)), "hidden=0"),
         (lambda: models.mlp(3, dropout=1.5), "dropout=1.5"),
         (lambda: models.mlp(3, hidden=(4, 4), dropout=(0.1,)), "1 rates for 2 hidden"),
         (lambda: layers.Powers(2)(np.zeros((4, 2))), "one feature"),
@@ -95,3 +95,17 @@ def test_a_saved_model_comes_back_the_same(build, tmp_path):
 def test_bad_sizes_are_refused(build, words):
     with pytest.raises(ValueError, match=words):
         build()
+
+
+@pytest.mark.parametrize(
+    ("build", "arguments"),
+    [
+        (models.linear, {"features": 3}),
+        (models.mlp, {"features": 3, "hidden": (2,)}),
+        (models.convnet, {"input_shape": (4, 4, 1)}),
+    ],
+)
+def test_units_is_still_taken_for_the_number_of_outputs(build, arguments):
+    with pytest.warns(DeprecationWarning, match="write outputs="):
+        model = build(**arguments, units=4)
+    assert model.output_shape == (None, 4)

@@ -25,7 +25,7 @@ def test_an_instance_is_taken_as_it_is():
 )
 def test_the_builder_draws_every_kernel_with_it(name, variance):
     kerasdl.set_seed(0)
-    model = models.mlp(400, hidden=(300,), units=10, initializer=name)
+    model = models.mlp(400, hidden=(300,), outputs=10, initializer=name)
     kernel, bias, last, _ = model.get_weights()
     assert kernel.var() == pytest.approx(variance, rel=0.02)
     assert not bias.any()
@@ -50,7 +50,7 @@ def test_a_model_with_an_instance_is_saved_and_comes_back(tmp_path):
 
 
 def test_units_that_start_alike_stay_alike():
-    model = models.mlp(6, hidden=(16,), units=3, initializer=keras.initializers.Constant(0.1))
+    model = models.mlp(6, hidden=(16,), outputs=3, initializer=keras.initializers.Constant(0.1))
     model.compile(keras.optimizers.SGD(0.5), "mse")
     generator = np.random.default_rng(0)
     model.fit(generator.normal(size=(64, 6)), generator.normal(size=(64, 3)), epochs=5, verbose=0)

@@ -103,7 +103,7 @@ def test_an_optimizers_decay_takes_the_bias_unless_it_is_excluded(decayed):
 
 
 def test_every_kernel_of_a_perceptron_is_penalised_and_no_bias():
-    model = models.mlp(3, hidden=(4, 5), units=2, l2=0.25)
+    model = models.mlp(3, hidden=(4, 5), outputs=2, l2=0.25)
     model.set_weights([w + 1 for w in model.get_weights()])
     kernels = model.get_weights()[::2]
     penalty = float(keras.ops.convert_to_numpy(keras.ops.sum(keras.ops.stack(model.losses))))
