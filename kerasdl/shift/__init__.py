@@ -6,7 +6,7 @@ moves). Everything here is NumPy or pandas in and out.
     detect      KSTest · MMDTest · C2STest · LSDDTest · BBSDTest, and ShiftTest, which combines them
     covariate   DiscriminativeRatio · KLIEP · ULSIF · RULSIF · KernelMeanMatching
     label       BBSE · RLLS · LabelShiftEM
-    concept     ADWIN · DDM · PageHinkley · HDDM
+    monitors    ADWIN · DDM · PageHinkley · HDDM
     weights     flatten_weights · ImportanceWeightedKFold · importance_weighted_risk · effective_sample_size
     simulate    covariate_shift · label_shift · concept_shift
 """
@@ -14,12 +14,12 @@ moves). Everything here is NumPy or pandas in and out.
 from kerasdl.shift import simulate
 from kerasdl.shift.base import DensityRatio
 from kerasdl.shift.combined import ShiftTest
-from kerasdl.shift.concept import ADWIN, DDM, HDDM, PageHinkley
 from kerasdl.shift.covariate import DiscriminativeRatio
 from kerasdl.shift.detect import BBSDTest, C2STest, KSTest, LSDDTest, MMDTest, ShiftResult
 from kerasdl.shift.direct import KLIEP, RULSIF, ULSIF
 from kerasdl.shift.label import BBSE, RLLS, LabelShiftEM
 from kerasdl.shift.mean_matching import KernelMeanMatching
+from kerasdl.shift.monitors import ADWIN, DDM, HDDM, PageHinkley
 from kerasdl.shift.weights import (
     ImportanceWeightedKFold,
     OverlapWarning,

@@ -85,13 +85,13 @@ def fit_calibrator(p: np.ndarray, y: np.ndarray, kind: str = "matrix", penalty: 
 
 
 def choose_calibrator(
-    p: np.ndarray, y: np.ndarray, penalty: float, random: np.random.Generator, folds: int = 5
+    p: np.ndarray, y: np.ndarray, penalty: float, rng: np.random.Generator, folds: int = 5
 ) -> str:
     """Return ``"matrix"``, unless another kind's held-out log-loss is lower by a standard error.
 
     The folds keep the class shares; arguments are those of :func:`fit_calibrator`.
     """
-    order = random.permutation(len(y))
+    order = rng.permutation(len(y))
     fold = np.empty(len(y), dtype=int)
     fold[order[np.argsort(y[order], kind="stable")]] = np.arange(len(y)) % folds
     losses = {kind: np.empty(len(y)) for kind in KINDS}

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from kerasdl import checks
-from kerasdl.shift import inputs
+from kerasdl.shift import geometry, inputs
 from kerasdl.shift.detect import _pooled, _ShiftTest, multi_gaussian, ridge_hat
 from kerasdl.shift.permutation import quadratic, smallest_p
 
@@ -69,7 +69,7 @@ class ShiftTest(_ShiftTest):
             "columns": _largest(rankdata(X, axis=0), y),
             "spread": _largest(rankdata(np.abs(X - np.median(X, axis=0)), axis=0), y),
             "direction": quadratic(ridge_hat(X, 0.1), y, shown("direction")),
-            "shape": quadratic(multi_gaussian(X, self._random), y, shown("shape")),
+            "shape": quadratic(multi_gaussian(X, self._rng), y, shown("shape")),
         }
         shares = [1.0] * 4
         if self.predict_proba is not None:
@@ -77,7 +77,7 @@ class ShiftTest(_ShiftTest):
             p = inputs.probabilities("predict_proba(X)", self.predict_proba(rows))
             checks.same_length(**{"X": rows, "predict_proba(X)": p})
             found["classes"] = _largest(p, y)
-            found["predictions"] = quadratic(multi_gaussian(p, self._random), y, shown("predictions"))
+            found["predictions"] = quadratic(multi_gaussian(p, self._rng), y, shown("predictions"))
             shares += [6.0, 6.0]
         p_value, alone = smallest_p(np.stack(list(found.values()), axis=1), np.array(shares))
         return float(-np.log10(alone.min())), p_value, dict(zip(found, alone.tolist(), strict=True))
@@ -85,5 +85,5 @@ class ShiftTest(_ShiftTest):
 
 def _largest(columns: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return max over columns of |mean of the reference − of the sample| / the column's deviation."""
-    mean, deviation = inputs.standardizer(columns)
+    mean, deviation = geometry.standardizer(columns)
     return np.abs(y @ ((columns - mean) / deviation)).max(axis=1)

@@ -1,100 +1,30 @@
 """Which source rows look like the target? The density ratio by way of a classifier."""
 
-import itertools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.kernel_approximation import Nystroem
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import SplineTransformer
 from sklearn.utils import check_random_state
 
 from kerasdl import checks
-from kerasdl.shift import inputs
+from kerasdl.shift import geometry
 from kerasdl.shift.base import DensityRatio
+from kerasdl.shift.families import FAMILIES, Family
 
 LIMIT = 30.0  # log-odds beyond ±30 say "never" and "always"; e³⁰ still has an exact sum
 
 SPLINE_COLUMNS = 200  # six splines for each of more columns cost too much to be tried unasked
 
-LogOdds = Callable[[np.ndarray], np.ndarray]
-Path = dict[str, LogOdds]  # one family's candidates, by setting
 
+class _ClassifierOdds:
+    """Log-odds of a fitted classifier."""
 
-def _logistic(features: np.ndarray, y: np.ndarray, settings: dict[str, float], transform: Callable) -> Path:
-    """Fit ridge logistic regressions on the features, one for each inverse penalty C."""
-    mean, scale = inputs.standardizer(features)
-    features = (features - mean) / scale
+    def __init__(self, classifier: Any):
+        self.classifier = classifier
 
-    def candidate(strength: float) -> LogOdds:
-        # With few columns Newton's steps are the cheapest; they do not scale past some hundreds.
-        solver = "newton-cholesky" if features.shape[1] <= 500 else "lbfgs"
-        model = LogisticRegression(C=strength, solver=solver, max_iter=1000).fit(features, y)
-        coefficient = model.coef_[0] / scale
-        intercept = model.intercept_[0] - mean @ coefficient
-        return lambda Z: transform(Z) @ coefficient + intercept
-
-    return {setting: candidate(strength) for setting, strength in settings.items()}
-
-
-RIDGES = {"C=1": 1.0, "C=0.3": 0.3, "C=0.1": 0.1, "C=0.03": 0.03}
-WIDTHS = {"narrow": 2.0, "median": 1.0, "wide": 0.5}
-COUNTS = {"50 trees": 50, "100 trees": 100, "150 trees": 150, "200 trees": 200}
-
-
-def linear(Z: np.ndarray, y: np.ndarray, seed: int, only: str | None = None) -> Path:
-    """Log-odds linear in the columns: right when both sides are Gaussians of one covariance."""
-    return _logistic(Z, y, _pick(RIDGES, only), lambda Z: Z)
-
-
-def additive(Z: np.ndarray, y: np.ndarray, seed: int, only: str | None = None) -> Path:
-    """A cubic spline for each column, straight beyond the data: curved, no interactions, no wild tails."""
-    splines = SplineTransformer(n_knots=6, knots="quantile", extrapolation="linear").fit(Z)
-    return _logistic(splines.transform(Z), y, _pick(RIDGES, only), splines.transform)
-
-
-def kernel(Z: np.ndarray, y: np.ndarray, seed: int, only: str | None = None) -> Path:
-    """Gaussian kernels on 100 landmark rows (Nyström): smooth, with interactions."""
-    width = inputs.median_distance(Z, np.random.default_rng(seed))
-    path = {}
-    for name, factor in WIDTHS.items():
-        settings = _pick({f"{name}, C=10": 10.0, f"{name}, C=1": 1.0}, only)
-        if settings:
-            landmarks = Nystroem(gamma=factor / width**2, n_components=min(100, len(Z)), random_state=seed)
-            path |= _logistic(landmarks.fit(Z).transform(Z), y, settings, landmarks.transform)
-    return path
-
-
-def trees(Z: np.ndarray, y: np.ndarray, seed: int, only: str | None = None) -> Path:
-    """Boosted trees of three leaves: steps and pairs of columns; the number of trees is the setting."""
-    counts = _pick(COUNTS, only)
-    model = HistGradientBoostingClassifier(
-        learning_rate=0.05,
-        max_leaf_nodes=3,
-        max_iter=max(counts.values()),
-        l2_regularization=1.0,
-        early_stopping=False,
-    ).fit(Z, y)
-
-    def candidate(count: int) -> LogOdds:
-        def log_odds(Z: np.ndarray) -> np.ndarray:
-            if count == model.max_iter:
-                return np.ravel(model.decision_function(Z))
-            return np.ravel(next(itertools.islice(model.staged_decision_function(Z), count - 1, None)))
-
-        return log_odds
-
-    return {setting: candidate(count) for setting, count in counts.items()}
-
-
-def _pick(settings: dict[str, float], only: str | None) -> dict[str, float]:
-    return settings if only is None else {name: value for name, value in settings.items() if name == only}
-
-
-FAMILIES = {"linear": linear, "additive": additive, "kernel": kernel, "trees": trees}
+    def __call__(self, X: np.ndarray) -> np.ndarray:
+        p = np.clip(self.classifier.predict_proba(X)[:, 1].astype(np.float64), 1e-13, 1 - 1e-13)
+        return np.log(p) - np.log1p(-p)
 
 
 class DiscriminativeRatio(DensityRatio):
@@ -148,8 +78,8 @@ class DiscriminativeRatio(DensityRatio):
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         most = checks.positive_int("max_rows", self.max_rows)
         X, y = _stack(X_source, X_target, most, np.random.default_rng(self._seed))
-        self.losses_ = {}
-        self._mean, self._deviation = inputs.standardizer(X)
+        self.losses_: dict[tuple[str, str], float] = {}
+        self._mean, self._deviation = geometry.standardizer(X)
         if not isinstance(self.classifier, str):
             self._fit_classifier(X, y)
         else:
@@ -181,17 +111,14 @@ class DiscriminativeRatio(DensityRatio):
         self.classifier_ = clone(self.classifier).fit(X, y)
         self.families_ = (type(self.classifier_).__name__,)
 
-        def log_odds(X: np.ndarray) -> np.ndarray:
-            p = np.clip(self.classifier_.predict_proba(X)[:, 1].astype(np.float64), 1e-13, 1 - 1e-13)
-            return np.log(p) - np.log1p(-p)
+        columns = X.shape[1]
+        self._mean, self._deviation = np.zeros(columns), np.ones(columns)  # the classifier scales itself
+        self._models = [_ClassifierOdds(self.classifier_)]
 
-        self._mean, self._deviation = 0.0, 1.0  # the classifier scales as it sees fit
-        self._models = [log_odds]
-
-    def _choose(self, families: dict, Z: np.ndarray, y: np.ndarray) -> list[tuple[str, str]]:
+    def _choose(self, families: dict[str, Family], Z: np.ndarray, y: np.ndarray) -> list[tuple[str, str]]:
         """Return the ``(family, setting)`` pairs to average."""
-        random = np.random.default_rng(self._seed)
-        sides = [random.permutation(np.flatnonzero(y == side)) for side in (0, 1)]
+        rng = np.random.default_rng(self._seed)
+        sides = [rng.permutation(np.flatnonzero(y == side)) for side in (0, 1)]
         if min(len(side) for side in sides) >= 2 * self.CHOICE_ROWS:
             # Rows abound: one split with many rows held out tells more than folds, for a fifth of the time.
             rows = np.concatenate([side[: 2 * self.CHOICE_ROWS] for side in sides])
@@ -208,13 +135,14 @@ class DiscriminativeRatio(DensityRatio):
         for held in held_out:
             sign = np.where(y[held] == 1, -1.0, 1.0)
             for family, fit in families.items():
-                for setting, log_odds in fit(Z[~held], y[~held], self._seed).items():
+                for setting, log_odds in fit(Z[~held], y[~held], self._seed, None).items():
                     loss = losses.setdefault((family, setting), np.full(len(y), np.nan))
                     loss[held] = np.logaddexp(0, sign * np.clip(log_odds(Z[held]), -LIMIT, LIMIT))
         losses = {candidate: loss[~np.isnan(loss)] for candidate, loss in losses.items()}
         self.losses_ = {candidate: float(loss.mean()) for candidate, loss in losses.items()}
-        best = [min((c for c in losses if c[0] == family), key=self.losses_.get) for family in families]
-        top = losses[min(best, key=self.losses_.get)]
+        loss_of = self.losses_.__getitem__
+        best = [min((c for c in losses if c[0] == family), key=loss_of) for family in families]
+        top = losses[min(best, key=loss_of)]
 
         def close(candidate: tuple[str, str]) -> bool:
             gap = losses[candidate] - top
@@ -226,7 +154,7 @@ class DiscriminativeRatio(DensityRatio):
 
     def _log_odds(self, X: np.ndarray) -> np.ndarray:
         out = np.empty(len(X))
-        for rows in inputs.chunks(len(X), 65_536):
+        for rows in geometry.chunks(len(X), 65_536):
             Z = (X[rows] - self._mean) / self._deviation
             out[rows] = np.clip(np.mean([model(Z) for model in self._models], axis=0), -LIMIT, LIMIT)
         return out
@@ -236,10 +164,10 @@ class DiscriminativeRatio(DensityRatio):
 
 
 def _stack(
-    X_source: np.ndarray, X_target: np.ndarray, most: int, random: np.random.Generator
+    X_source: np.ndarray, X_target: np.ndarray, most: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return at most ``most`` rows of each side as one table, and y: 0 for source, 1 for target."""
     sides = [
-        X if len(X) <= most else X[random.choice(len(X), most, replace=False)] for X in (X_source, X_target)
+        X if len(X) <= most else X[rng.choice(len(X), most, replace=False)] for X in (X_source, X_target)
     ]
     return np.vstack(sides).astype(np.float64), np.repeat([0, 1], [len(side) for side in sides])

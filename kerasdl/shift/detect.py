@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from kerasdl import checks
-from kerasdl.shift import inputs
+from kerasdl.shift import geometry, inputs
 from kerasdl.shift.permutation import p_value, quadratic, signed_labels
 
 
@@ -45,7 +45,7 @@ class _ShiftTest(BaseEstimator):
         values = inputs.table("reference", reference)
         inputs.remember(self, reference, values)
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self._random = np.random.default_rng(self._seed)
+        self._rng = np.random.default_rng(self._seed)
         self.reference_ = self._thin(values)
         return self
 
@@ -57,23 +57,23 @@ class _ShiftTest(BaseEstimator):
         """
         if not hasattr(self, "reference_"):
             raise ValueError(f"{type(self).__name__} is not fitted: call fit(reference) first")
-        self._random = np.random.default_rng(self._seed)  # the same sample gives the same answer, at any time
+        self._rng = np.random.default_rng(self._seed)  # the same sample gives the same answer, at any time
         sample = self._thin(inputs.table("sample", sample, like=self))
         statistic, p, parts = self._test(self.reference_, sample)
         return ShiftResult(p, statistic, p <= self.alpha, parts)
 
     def _thin(self, X: np.ndarray) -> np.ndarray:
         most = checks.positive_int("max_rows", self.max_rows)
-        return X if len(X) <= most else X[self._random.choice(len(X), most, replace=False)]
+        return X if len(X) <= most else X[self._rng.choice(len(X), most, replace=False)]
 
     def _labels(self, n: int, m: int) -> np.ndarray:
-        return signed_labels(n, m, checks.positive_int("permutations", self.permutations), self._random)
+        return signed_labels(n, m, checks.positive_int("permutations", self.permutations), self._rng)
 
 
 def _pooled(reference: np.ndarray, sample: np.ndarray) -> np.ndarray:
     """Return both tables as one, each column at mean 0 and deviation 1 (a constant column at 0)."""
     X = np.vstack([reference, sample]).astype(np.float64)
-    mean, deviation = inputs.standardizer(X)
+    mean, deviation = geometry.standardizer(X)
     return (X - mean) / deviation
 
 
@@ -187,15 +187,15 @@ class MMDTest(_ShiftTest):
         self.verbose = verbose
 
     def _test(self, reference: np.ndarray, sample: np.ndarray) -> tuple[float, float, dict[str, float]]:
-        K = multi_gaussian(_pooled(reference, sample), self._random)
+        K = multi_gaussian(_pooled(reference, sample), self._rng)
         squared = quadratic(K, self._labels(len(reference), len(sample)), "MMD" if self.verbose else "")
         return float(squared[0]), p_value(squared), {}
 
 
-def multi_gaussian(X: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def multi_gaussian(X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the mean of five Gaussian kernels, widths ¼ … 4 times the median distance, ``(rows, rows)``."""
-    widest = 4 * inputs.median_distance(X, random)
-    K = np.exp(inputs.squared_distances(X, X) / (-2 * widest**2))
+    widest = 4 * geometry.median_distance(X, rng)
+    K = np.exp(geometry.squared_distances(X, X) / (-2 * widest**2))
     total = K.copy()
     for _ in range(4):
         K *= K
@@ -300,12 +300,12 @@ class LSDDTest(_ShiftTest):
     def _test(self, reference: np.ndarray, sample: np.ndarray) -> tuple[float, float, dict[str, float]]:
         X = _pooled(reference, sample)
         count = min(checks.positive_int("centers", self.centers), len(X))
-        C = X[self._random.choice(len(X), count, replace=False)]
-        width = inputs.median_distance(X, self._random)
+        C = X[self._rng.choice(len(X), count, replace=False)]
+        width = geometry.median_distance(X, self._rng)
         # ∫φₖφₗ is (πσ²)^(d/2) times this; the factor overflows with many columns, only scaling the statistic.
-        H = np.exp(inputs.squared_distances(C, C) / (-4 * width**2))
+        H = np.exp(geometry.squared_distances(C, C) / (-4 * width**2))
         h = self._labels(len(reference), len(sample)) @ np.exp(
-            inputs.squared_distances(X, C) / (-2 * width**2)
+            geometry.squared_distances(X, C) / (-2 * width**2)
         )
         theta = np.linalg.solve(
             H + max(checks.not_negative("penalty", self.penalty), 1e-9) * np.eye(count), h.T

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from kerasdl import checks
-from kerasdl.shift import inputs
+from kerasdl.shift import geometry
 from kerasdl.shift.base import DensityRatio
 
 WIDTHS = (0.3, 0.6, 1.0, 1.7, 3.0)  # × the median distance
@@ -18,32 +18,32 @@ PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 
 
 def _gaussian(X: np.ndarray, centers: np.ndarray, width: float) -> np.ndarray:
-    return np.exp(inputs.squared_distances(X, centers) / (-2 * width**2))
+    return np.exp(geometry.squared_distances(X, centers) / (-2 * width**2))
 
 
 class _KernelRatio(DensityRatio):
     """Kernel sums Σₖ αₖ exp(−‖x − cₖ‖² / 2σ²); a subclass has ``_solve``, which finds σ and α."""
 
     def _fit(self, X_source: np.ndarray, X_target: np.ndarray) -> np.ndarray:
-        random = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         count = min(checks.positive_int("centers", self.centers), len(X_target))
-        self._mean, self._deviation = inputs.standardizer(X_source)
+        self._mean, self._deviation = geometry.standardizer(X_source)
         source = (X_source - self._mean) / self._deviation
         target = (X_target - self._mean) / self._deviation
-        self.centers_ = target[random.choice(len(target), count, replace=False)]
-        self._solve(source, target, random)
+        self.centers_ = target[rng.choice(len(target), count, replace=False)]
+        self._solve(source, target, rng)
         return self._predict(X_source)
 
     def _predict(self, X: np.ndarray) -> np.ndarray:
-        parts = ((X[rows] - self._mean) / self._deviation for rows in inputs.chunks(len(X)))
+        parts = ((X[rows] - self._mean) / self._deviation for rows in geometry.chunks(len(X)))
         return np.concatenate(
             [_gaussian(part, self.centers_, self.width_) @ self.kernel_weights_ for part in parts]
         )
 
-    def _widths(self, pooled: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    def _widths(self, pooled: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if self.width is not None:
             return np.array([self.width])
-        return np.array(WIDTHS) * inputs.median_distance(pooled, random)
+        return np.array(WIDTHS) * geometry.median_distance(pooled, rng)
 
 
 def _mixture_em(likelihoods: np.ndarray, steps: int = 500, tolerance: float = 1e-7) -> np.ndarray:
@@ -90,9 +90,9 @@ class KLIEP(_KernelRatio):
         self.folds = folds
         self.random_state = random_state
 
-    def _solve(self, source: np.ndarray, target: np.ndarray, random: np.random.Generator) -> None:
-        widths = self._widths(np.vstack([source, target]), random)
-        fold = random.permutation(len(target)) % min(checks.positive_int("folds", self.folds), len(target))
+    def _solve(self, source: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> None:
+        widths = self._widths(np.vstack([source, target]), rng)
+        fold = rng.permutation(len(target)) % min(checks.positive_int("folds", self.folds), len(target))
         scores = []
         for width in widths if len(widths) > 1 and fold.max() else ():
             density = self._densities(source, target, width)
@@ -107,13 +107,12 @@ class KLIEP(_KernelRatio):
 
     def _densities(self, source: np.ndarray, target: np.ndarray, width: float) -> np.ndarray:
         sums = sum(
-            _gaussian(source[rows], self.centers_, width).sum(axis=0) for rows in inputs.chunks(len(source))
+            _gaussian(source[rows], self.centers_, width).sum(axis=0) for rows in geometry.chunks(len(source))
         )
         # A centre that no source row comes near would get an infinite weight; the floor bounds it.
         self._source_means = np.maximum(sums / len(source), 1e-6)
-        return np.vstack([_gaussian(target[r], self.centers_, width) for r in inputs.chunks(len(target))]) / (
-            self._source_means
-        )
+        parts = [_gaussian(target[rows], self.centers_, width) for rows in geometry.chunks(len(target))]
+        return np.vstack(parts) / self._source_means
 
 
 class RULSIF(_KernelRatio):
@@ -155,14 +154,14 @@ class RULSIF(_KernelRatio):
         self.centers = centers
         self.random_state = random_state
 
-    def _solve(self, source: np.ndarray, target: np.ndarray, random: np.random.Generator) -> None:
+    def _solve(self, source: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> None:
         if not 0 <= self.alpha < 1:
             raise ValueError(f"alpha={self.alpha!r}: give a share in [0, 1)")
         penalties = PENALTIES if self.penalty is None else [checks.not_negative("penalty", self.penalty)]
         pairs = min(len(source), len(target), 2000)  # enough to rank the settings
-        i, j = random.permutation(len(source))[:pairs], random.permutation(len(target))[:pairs]
-        best = (np.inf, None, None, None)
-        for width in self._widths(np.vstack([source, target]), random):
+        i, j = rng.permutation(len(source))[:pairs], rng.permutation(len(target))[:pairs]
+        best = None
+        for width in self._widths(np.vstack([source, target]), rng):
             H_source, _ = self._moments(source, width)
             H_target, h = self._moments(target, width)
             phi_source = _gaussian(source[i], self.centers_, width)
@@ -172,17 +171,19 @@ class RULSIF(_KernelRatio):
                 score = leave_one_out(
                     H_source, H_target, h, phi_source, phi_target, sizes, self.alpha, penalty
                 )
-                if score < best[0] or best[1] is None:
+                if best is None or score < best[0]:
                     H = self.alpha * H_target + (1 - self.alpha) * H_source
                     best = (score, width, penalty, np.maximum(_ridge_solve(H, penalty, h), 0))
+        assert best is not None  # there is at least one width and one penalty
         self.loo_score_, self.width_, self.penalty_, self.kernel_weights_ = best
         if not self.kernel_weights_.any():
             raise ValueError("the ratio came out 0 everywhere: give a larger width or penalty")
 
     def _moments(self, X: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the means of φφᵀ and φ, summed chunk by chunk."""
-        H, h = 0.0, 0.0
-        for rows in inputs.chunks(len(X)):
+        count = len(self.centers_)
+        H, h = np.zeros((count, count)), np.zeros(count)
+        for rows in geometry.chunks(len(X)):
             phi = _gaussian(X[rows], self.centers_, width)
             H, h = H + phi.T @ phi, h + phi.sum(axis=0)
         return H / len(X), h / len(X)

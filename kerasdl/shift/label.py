@@ -58,12 +58,12 @@ class _LabelShift(BaseEstimator):
             )
         self.source_prior_ = counts / len(y)
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self._random = np.random.default_rng(self._seed)
+        self._rng = np.random.default_rng(self._seed)
         self._state = self._learn(p, y)
         draws = int(checks.not_negative("draws", self.draws))
         if len(y) > MOST_ROWS:  # but at least one row of each class
             first = np.unique(y, return_index=True)[1]
-            some = np.union1d(first, self._random.choice(len(y), MOST_ROWS, replace=False))
+            some = np.union1d(first, self._rng.choice(len(y), MOST_ROWS, replace=False))
             p, y = p[some], y[some]
         self._draws = [self._draw(p, y) for _ in range(draws)]
         return self
@@ -76,12 +76,12 @@ class _LabelShift(BaseEstimator):
         drawn, out = [], []
         for k in range(p.shape[1]):
             rows = np.flatnonzero(y == k)
-            chosen = self._random.choice(rows, len(rows))
+            chosen = self._rng.choice(rows, len(rows))
             left = np.setdiff1d(rows, chosen)
             drawn.append(chosen)
             out.append(p[left if len(left) else rows])
-        drawn = np.concatenate(drawn)
-        return self._learn(p[drawn], y[drawn]), out
+        rows = np.concatenate(drawn)
+        return self._learn(p[rows], y[rows]), out
 
     def estimate(self, p_target: Any) -> Self:
         """Estimate the class shares behind unlabelled rows.
@@ -113,11 +113,11 @@ class _LabelShift(BaseEstimator):
         classes = len(self.prior_)
         # No share is taken to be exactly 0: half a row of each class is added.
         prior = (self.prior_ * made + 0.5) / (made + 0.5 * classes)
-        random = np.random.default_rng(self._seed)  # the same rows give the same interval, at any time
+        rng = np.random.default_rng(self._seed)  # the same rows give the same interval, at any time
         squares = np.zeros(classes)
         for state, out in self._draws:
-            counts = random.multinomial(made, prior)
-            p = np.concatenate([out[k][random.integers(len(out[k]), size=n)] for k, n in enumerate(counts)])
+            counts = rng.multinomial(made, prior)
+            p = np.concatenate([out[k][rng.integers(len(out[k]), size=n)] for k, n in enumerate(counts)])
             squares += (self._prior(state, p) - prior) ** 2
         variance = squares / len(self._draws)
         worth = np.minimum(prior * (1 - prior) / np.maximum(variance, 1e-12), made)
@@ -290,17 +290,17 @@ class LabelShiftEM(_LabelShift):
     def fit(self, y_val: Any, p_val: Any) -> Self:
         checks.one_of("calibration", self.calibration, ("auto", "none", *calibration.KINDS))
         checks.not_negative("penalty", self.penalty)
-        vars(self).pop("calibration_", None)  # chosen anew by the first _learn, kept for the bootstrap
+        self.__dict__.pop("calibration_", None)  # chosen anew by the first _learn, kept for the bootstrap
         return super().fit(y_val, p_val)
 
     def _learn(self, p: np.ndarray, y: np.ndarray) -> tuple[calibration.Calibrator | None, np.ndarray]:
         if len(y) > 10 * MOST_ROWS:  # a few hundred parameters need no more
-            some = self._random.choice(len(y), 10 * MOST_ROWS, replace=False)
+            some = self._rng.choice(len(y), 10 * MOST_ROWS, replace=False)
             p, y = p[some], y[some]
         if not hasattr(self, "calibration_"):
             self.calibration_ = self.calibration
             if self.calibration == "auto":
-                self.calibration_ = calibration.choose_calibrator(p, y, self.penalty, self._random)
+                self.calibration_ = calibration.choose_calibrator(p, y, self.penalty, self._rng)
         if self.calibration_ == "none":
             return None, np.bincount(y, minlength=p.shape[1]) / len(y)
         fitted = calibration.fit_calibrator(p, y, self.calibration_, self.penalty)
@@ -345,7 +345,7 @@ def expectation_maximization(
             return once / once.sum()
         twice, _ = step(once)
         first, second = once - prior, twice - 2 * once + prior
-        length = np.linalg.norm(first) / max(np.linalg.norm(second), 1e-300)
+        length = float(np.linalg.norm(first)) / max(float(np.linalg.norm(second)), 1e-300)
         prior = twice
         if length > 1:
             leap = once - first + 2 * length * first + length**2 * second

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from kerasdl import checks
-from kerasdl.shift import inputs
+from kerasdl.shift import geometry
 from kerasdl.shift.base import DensityRatio
 
 
@@ -55,22 +55,23 @@ class KernelMeanMatching(DensityRatio):
         self.random_state = random_state
 
     def _fit(self, X_source: np.ndarray, X_target: np.ndarray) -> np.ndarray:
-        random = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         if not self.bound >= 1:
             raise ValueError(f"bound={self.bound!r}: weights of mean 1 need a bound of at least 1")
         n = len(X_source)
-        mean, deviation = inputs.standardizer(X_source)
+        mean, deviation = geometry.standardizer(X_source)
         source, target = (X_source - mean) / deviation, (X_target - mean) / deviation
-        self.width_ = float(self.width or inputs.median_distance(np.vstack([source, target]), random))
+        self.width_ = float(self.width or geometry.median_distance(np.vstack([source, target]), rng))
         pooled = len(source) + len(target)
         count = min(checks.positive_int("components", self.components), pooled)
-        landmarks = np.vstack([source, target])[random.choice(pooled, count, replace=False)]
-        kernel = lambda X: np.exp(inputs.squared_distances(X, landmarks) / (-2 * self.width_**2))  # noqa: E731
+        landmarks = np.vstack([source, target])[rng.choice(pooled, count, replace=False)]
+        kernel = lambda X: np.exp(geometry.squared_distances(X, landmarks) / (-2 * self.width_**2))  # noqa: E731
         values, vectors = np.linalg.eigh(kernel(landmarks))
         keep = values > 1e-10 * values.max()
         whiten = vectors[:, keep] / np.sqrt(values[keep])
-        Z = np.vstack([kernel(source[rows]) @ whiten for rows in inputs.chunks(n)])
-        goal = sum((kernel(target[r]) @ whiten).sum(axis=0) for r in inputs.chunks(len(target))) / len(target)
+        Z = np.vstack([kernel(source[rows]) @ whiten for rows in geometry.chunks(n)])
+        sums = [(kernel(target[rows]) @ whiten).sum(axis=0) for rows in geometry.chunks(len(target))]
+        goal = np.sum(sums, axis=0) / len(target)
         slack = (
             (np.sqrt(n) - 1) / np.sqrt(n) if self.slack is None else checks.not_negative("slack", self.slack)
         )

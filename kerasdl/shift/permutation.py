@@ -6,13 +6,15 @@ are linear or quadratic in the label vector y (1/n for each reference row, −1/
 matrix product computes them for all relabellings at once.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 
-def signed_labels(n: int, m: int, permutations: int, random: np.random.Generator) -> np.ndarray:
+def signed_labels(n: int, m: int, permutations: int, rng: np.random.Generator) -> np.ndarray:
     """Return label vectors ``(permutations + 1, n + m)``; row 0 is the true one."""
     y = np.r_[np.full(n, 1 / n), np.full(m, -1 / m)]
-    return np.vstack([y, random.permuted(np.tile(y, (permutations, 1)), axis=1)])
+    return np.vstack([y, rng.permuted(np.tile(y, (permutations, 1)), axis=1)])
 
 
 def quadratic(K: np.ndarray, y: np.ndarray, label: str = "") -> np.ndarray:
@@ -20,7 +22,8 @@ def quadratic(K: np.ndarray, y: np.ndarray, label: str = "") -> np.ndarray:
 
     With a ``label`` a progress bar of that name shows on stderr how many rows are done.
     """
-    blocks = np.array_split(y, -(-len(y) // 500))  # also bounds the memory of the product
+    # In blocks, which bounds the memory of the product.
+    blocks: Iterable[np.ndarray] = np.array_split(y, -(-len(y) // 500))
     if label:
         from rich.console import Console  # here, for who asks for no bar should not wait for its import
         from rich.progress import track

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from kerasdl import checks
-from kerasdl.shift import inputs
+from kerasdl.shift import geometry, inputs
 
 
 class CovariateShift(NamedTuple):
@@ -86,7 +86,7 @@ def covariate_shift(
         raise ValueError(f"target_share={target_share!r}: give a share above 0 and below 1")
     if not np.isfinite(strength):
         raise ValueError(f"strength={strength!r}: give a finite number")
-    mean, scale = inputs.standardizer(X)
+    mean, scale = geometry.standardizer(X)
     Z = (X - mean) / scale
     if direction is None:
         direction = np.linalg.eigh(Z.T @ Z)[1][:, -1]
@@ -147,12 +147,12 @@ def label_shift(y: Any, prior: Any, size: int | None = None, *, random_state: An
         )
     if not (prior >= 0).all() or abs(prior.sum() - 1) > 1e-6:
         raise ValueError(f"prior={prior.tolist()}: give shares of at least 0 that sum to 1")
-    random = check_random_state(random_state)
+    rng = check_random_state(random_state)
     size = len(y) if size is None else checks.positive_int("size", size)
-    drawn = random.choice(len(classes), size, p=prior / prior.sum())
+    drawn = rng.choice(len(classes), size, p=prior / prior.sum())
     rows = np.empty(size, dtype=np.intp)
     for k in range(len(classes)):
-        rows[drawn == k] = random.choice(np.flatnonzero(codes == k), (drawn == k).sum())
+        rows[drawn == k] = rng.choice(np.flatnonzero(codes == k), (drawn == k).sum())
     return LabelShift(rows, prior, classes, prior / (np.bincount(codes) / len(y)))
 
 
@@ -199,10 +199,10 @@ def concept_shift(
     unknown = [label for label in mapping if label not in classes]
     if unknown:
         raise ValueError(f"mapping names {unknown}, labels that y never holds: give those of y")
-    random = check_random_state(random_state)
-    rows = random.randint(len(y), size=before + after)
+    rng = check_random_state(random_state)
+    rows = rng.randint(len(y), size=before + after)
     chance = np.clip((np.arange(before + after) - before + 1) / width, 0, 1)
-    changed = random.random_sample(before + after) < chance
+    changed = rng.random_sample(before + after) < chance
     new = y[rows].tolist()
     shown = [mapping.get(label, label) if moved else label for label, moved in zip(new, changed, strict=True)]
     return ConceptShift(rows, np.array(shown), changed)

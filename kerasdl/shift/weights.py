@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 
 from kerasdl import checks
 from kerasdl.borrowed import safe_indexing
-from kerasdl.shift import inputs
+from kerasdl.shift import geometry, inputs
 
 TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -58,7 +58,7 @@ def diagnose(w: np.ndarray, X_source: np.ndarray, X_target: np.ndarray) -> dict[
     checks.same_length(w=w, X_source=X_source)
     w = w / w.mean()
     tail = max(1, len(w) // 100)
-    mean, scale = inputs.standardizer(X_target)
+    mean, scale = geometry.standardizer(X_target)
     return {
         "effective_fraction": effective_sample_size(w) / len(w),
         "max_weight": float(w.max()),
@@ -157,12 +157,12 @@ class ImportanceWeightedKFold(BaseCrossValidator):
             raise ValueError(f"n_splits={folds}: give 2 to {len(w)}, the number of weights")
         if X is not None and len(X) != len(w):
             raise ValueError(f"rows differ: X has {len(X)}, weights has {len(w)}")
-        random = check_random_state(self.random_state)
+        rng = check_random_state(self.random_state)
         ranked = np.argsort(-w, kind="stable")
         fold = np.empty(len(w), dtype=int)
         for start in range(0, len(w), folds):
             rows = ranked[start : start + folds]
-            fold[rows] = random.permutation(folds)[: len(rows)]
+            fold[rows] = rng.permutation(folds)[: len(rows)]
         for k in range(folds):
             yield np.flatnonzero(fold == k)
 
