@@ -361,51 +361,38 @@ chapter.figure(
 
 # %%
 steps = "central differences"
-chapter.check(
-    "AND: wrong answers", wrong_and, band=(0, 0), tolerance=0, reference=0, source="Rosenblatt, 1958"
+chapter.exact("AND: wrong answers", wrong_and, within=0, source="Rosenblatt, 1958")
+chapter.trained(
+    "XOR: wrong answers", wrong_xor, (1, 4), reference=1, source="Minsky & Papert, 1969", tolerance=0
 )
-chapter.check(
-    "XOR: wrong answers", wrong_xor, band=(1, 4), tolerance=0, reference=1, source="Minsky & Papert, 1969"
-)
-chapter.check(
-    "activations: slope error", max(slope_errors), band=(0, 1e-8), tolerance=1e-9, reference=0, source=steps
-)
-chapter.check(
+chapter.exact("activations: slope error", max(slope_errors), within=1e-8, tolerance=1e-9, source=steps)
+chapter.exact(
     "neuron: gradient error",
     np.abs(graph["backward"] - graph["numerical"]).max(),
-    band=(0, 1e-9),
+    within=1e-9,
     tolerance=1e-10,
-    reference=0,
     source=steps,
 )
-chapter.check(
-    "network: gradient error",
-    careful.worst.error,
-    band=(0, 1e-7),
-    tolerance=1e-8,
-    reference=0,
-    source=steps,
+chapter.exact("network: gradient error", careful.worst.error, within=1e-7, tolerance=1e-8, source=steps)
+chapter.trained(
+    "planted fault: gradient error", careless.worst.error, (1e-3, 1), source="not hidden", tolerance=1e-6
 )
-chapter.check(
-    "planted fault: gradient error", careless.worst.error, band=(1e-3, 1), tolerance=1e-6, source="not hidden"
-)
-chapter.check(
+chapter.exact(
     f"first {len(apart)} losses: difference",
     apart.max(),
-    band=(0, 1e-5),
+    within=1e-5,
     tolerance=1e-5,
-    reference=0,
     source="the same steps",
 )
 nearest = KNeighborsClassifier(1).fit(x, y).score(x_test, y_test)
 for name, accuracy in (("by hand", history["accuracy"]), ("in Keras", concise["val_accuracy"])):
-    chapter.check(
+    chapter.trained(
         f"digits {name}: accuracy",
         accuracy.iloc[-1],
-        band=(0.96, 1),
-        tolerance=0.01,
+        (0.96, 1),
         reference=nearest,
         source="nearest neighbour",
+        tolerance=0.01,
     )
 chapter.finish()
 

@@ -311,48 +311,37 @@ print(pd.DataFrame({"best rate": sweep.idxmax(), "accuracy there": sweep.max()})
 # %%
 steps = np.arange(settings.steps + 1)[:, None]
 exact = START * (1 - RATES["SGD"] * np.array([0.1, 2.0])) ** steps
-chapter.check(
-    "SGD: path, worst distance",
-    np.abs(paths["SGD"] - exact).max(),
-    band=(0, 1e-12),
-    tolerance=1e-12,
-    reference=0,
-    source="closed form",
+chapter.exact(
+    "SGD: path, worst distance", np.abs(paths["SGD"] - exact).max(), within=1e-12, source="closed form"
 )
-chapter.check(
+chapter.exact(
     "SGD: steps to f < 0.001",
     table.loc["SGD", "steps to f < 0.001"],
-    band=(42, 42),
-    tolerance=0,
-    reference=float(steps_until(bowl(*exact.T))),
+    float(steps_until(bowl(*exact.T))),
+    within=0,
     source="closed form",
 )
 for name, formula in EDGES.items():
-    chapter.check(
+    chapter.trained(
         f"{name}: largest stable rate",
         edges[name],
-        band=(formula - 1e-4, formula + 1e-4),
-        tolerance=1e-6,
+        (formula - 1e-4, formula + 1e-4),
         reference=formula,
         source="closed form",
+        tolerance=1e-6,
     )
-chapter.check(
-    "3 epochs against Keras: loss",
-    early.max(),
-    band=(0, 1e-4),
-    tolerance=1e-4,
-    reference=0,
-    source="the same steps",
+chapter.exact(
+    "3 epochs against Keras: loss", early.max(), within=1e-4, tolerance=1e-4, source="the same steps"
 )
 nearest = KNeighborsClassifier(1).fit(x, y).score(x_test, y_test)
 for name, measured in accuracy.items():
-    chapter.check(
+    chapter.trained(
         f"digits, {name}: accuracy",
         measured,
-        band=(0.955, 1),
-        tolerance=0.003,
+        (0.955, 1),
         reference=nearest,
         source="nearest neighbour",
+        tolerance=0.003,
     )
 chapter.finish()
 

@@ -300,73 +300,65 @@ print(f"gradient by hand against Keras, worst layer: {disagreement:.1e} of its l
 
 # %%
 for w, reference in ((0.2, 1e-21), (5.0, 9e20)):
-    chapter.check(
+    chapter.trained(
         f"{w:g}³⁰",
         chains[w],
-        band=(w**30 * (1 - 1e-5), w**30 * (1 + 1e-5)),
-        tolerance=1e-5 * w**30,
+        (w**30 * (1 - 1e-5), w**30 * (1 + 1e-5)),
         reference=reference,
         source="course, rounded",
+        tolerance=1e-5 * w**30,
     )
 for name in STARTS:
     for what in ("activation", "gradient"):
         ends = scales["relu", name][what].iloc[[0, -1]]
         low, high = ends if what == "activation" else ends[::-1]
-        chapter.check(
+        chapter.trained(
             f"relu, {name}: {what} factor a layer",
             (high / low) ** (1 / (settings.depth - 1)),
-            band=(0.93 * relu_factor(name), 1.07 * relu_factor(name)),
-            tolerance=1e-6,
+            (0.93 * relu_factor(name), 1.07 * relu_factor(name)),
             reference=relu_factor(name),
             source="√(nσ²/2), He et al. 2015",
+            tolerance=1e-6,
         )
 for name in ("PyTorch", "Xavier (Keras)", "He"):
     wide = tanh_scale(name)
-    chapter.check(
+    chapter.trained(
         f"tanh, {name}: last activations",
         scales["tanh", name].activation.iloc[-1],
-        band=(0.75 * wide, 1.3 * wide),
-        tolerance=1e-5 * wide,
+        (0.75 * wide, 1.3 * wide),
         reference=wide,
         source="infinite width, Poole et al. 2016",
+        tolerance=1e-5 * wide,
     )
-chapter.check(
-    "alike units: largest difference", apart, band=(0, 1e-5), tolerance=1e-5, reference=0, source="symmetry"
-)
-chapter.check(
+chapter.exact("alike units: largest difference", apart, within=1e-5, tolerance=1e-5, source="symmetry")
+chapter.exact(
     "alike units against one unit: loss",
     np.abs(alike_loss - one_loss).max(),
-    band=(0, 1e-3),
+    within=1e-3,
     tolerance=1e-3,
-    reference=0,
     source="symmetry",
 )
-chapter.check(
+chapter.trained(
     "random over alike units: final loss",
     random_loss.iloc[-1] / alike_loss.iloc[-1],
-    band=(0, 0.5),
-    tolerance=0.01,
+    (0, 0.5),
     source="our trials",
+    tolerance=0.01,
 )
 STUCK = {("tanh", "σ = 0.01"), ("tanh", "PyTorch")} | {("relu", name) for name in TRAINED[:3]}
 for activation, name in final:
     loss = curves[activation][name][1]
     stuck = (activation, name) in STUCK
-    chapter.check(
+    chapter.trained(
         f"{activation}, {name}: loss, last quarter",
         loss.iloc[-(len(loss) // 4 or 1) :].mean(),
-        band=(2.29, 2.315) if stuck else (0, 1),
-        tolerance=1e-3 if stuck else {"tanh": 0.01, "relu": 0.2}[activation],
+        (2.29, 2.315) if stuck else (0, 1),
         reference=np.log(10) if stuck else None,
         source="guessing, ln 10" if stuck else "our trials",
+        tolerance=1e-3 if stuck else {"tanh": 0.01, "relu": 0.2}[activation],
     )
-chapter.check(
-    "gradient by hand against Keras",
-    disagreement,
-    band=(0, 1e-3),
-    tolerance=1e-3,
-    reference=0,
-    source="the same derivative",
+chapter.exact(
+    "gradient by hand against Keras", disagreement, within=1e-3, tolerance=1e-3, source="the same derivative"
 )
 chapter.finish()
 

@@ -229,54 +229,53 @@ final = {title: run[1].iloc[-1] for title, run in runs.items()}
 right, line, two = final.values()
 AGREE = 1e-5  # the share by which float32 may differ; it counts while the errors are still large
 
-chapter.check(
+chapter.trained(
     "cubic: training error",
     right.loss,
-    band=(7e-5, 1.4e-4),
-    tolerance=1e-6 + AGREE * right.loss,
+    (7e-5, 1.4e-4),
     reference=1e-4,
     source=SOURCE,
+    tolerance=1e-6 + AGREE * right.loss,
 )
-chapter.check(
+chapter.trained(
     "cubic: test error",
     right.val_loss,
-    band=(7e-5, 1.5e-4),
-    tolerance=1e-6 + AGREE * right.val_loss,
+    (7e-5, 1.5e-4),
     reference=1e-4,
     source=SOURCE,
+    tolerance=1e-6 + AGREE * right.val_loss,
 )
-chapter.check(
+chapter.trained(
     "cubic: worst coefficient error",
     abs(learned["learned"] - learned["truth"]).max(),
-    band=(0, 0.05),
-    tolerance=1e-4,
+    (0, 0.05),
     reference=0,
     source="the truth",
+    tolerance=1e-4,
 )
-chapter.check(
+chapter.exact(
     "cubic: by hand against builder, worst coefficient",
     abs(learned["learned"] - learned["by hand"]).max(),
-    band=(0, 1e-4),
+    within=1e-4,
     tolerance=1e-4,
-    reference=0,
     source="the same steps",
 )
-chapter.check("line: training error", line.loss, band=(41, 680), tolerance=0.01, reference=249, source=SOURCE)
-chapter.check("line: test error", line.val_loss, band=(60, 770), tolerance=0.01, reference=168, source=SOURCE)
-chapter.check(
-    "two examples: training error", two.loss, band=(0, 5), tolerance=1e-3, reference=1.2, source=SOURCE
+chapter.trained("line: training error", line.loss, (41, 680), reference=249, source=SOURCE, tolerance=0.01)
+chapter.trained("line: test error", line.val_loss, (60, 770), reference=168, source=SOURCE, tolerance=0.01)
+chapter.trained(
+    "two examples: training error", two.loss, (0, 5), reference=1.2, source=SOURCE, tolerance=1e-3
 )
-chapter.check(
-    "two examples: test error", two.val_loss, band=(5, 800), tolerance=0.1, reference=166, source=SOURCE
+chapter.trained(
+    "two examples: test error", two.val_loss, (5, 800), reference=166, source=SOURCE, tolerance=0.1
 )
 over_noise = by_size["test error"].iloc[-1] / settings.noise**2
-chapter.check(
+chapter.trained(
     f"cubic, {by_size.index[-1]} examples: test error over noise",
     over_noise,
-    band=(0.7, 1.5),
-    tolerance=0.01 + AGREE * over_noise,
+    (0.7, 1.5),
     reference=1,
     source="the variance of the noise",
+    tolerance=0.01 + AGREE * over_noise,
 )
 chapter.finish()
 

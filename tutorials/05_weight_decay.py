@@ -273,31 +273,29 @@ for name, value, low, high, published in (
     (at_zero, 0, 11.6, 15.3, 13.52),
     (at_decay, λ, 0.30, 0.43, 0.350),
 ):
-    chapter.check(
-        f"{name}: ‖w‖", norms[value], band=(low, high), tolerance=1e-4, reference=published, source=D2L
+    chapter.trained(
+        f"{name}: ‖w‖", norms[value], (low, high), reference=published, source=D2L, tolerance=1e-4
     )
 for name, value, low, high, published in ((at_zero, 0, 53, 144, 72.8), (at_decay, λ, 0.045, 0.30, 0.092)):
-    chapter.check(
+    chapter.trained(
         f"{name}: test loss",
         losses(runs[value][-1])[1],
-        band=(low, high),
-        tolerance=1e-4 * high,
+        (low, high),
         reference=published,
         source=D2L,
+        tolerance=1e-4 * high,
     )
 for name, value, low, high, published in ((at_zero, 0, 11.6, 15.3, 15.1), (at_decay, λ, 0.02, 0.065, 0.035)):
-    chapter.check(
+    chapter.trained(
         f"{name}, batch 1, by hand: ‖w‖",
         np.linalg.norm(descend(value, batch_size=1)[-1, :-1]),
-        band=(low, high),
-        tolerance=1e-4,
+        (low, high),
         reference=published,
         source=EARLIER,
+        tolerance=1e-4,
     )
 for name in ways:
-    chapter.check(
-        f"{name}: off by", apart[name], band=(0, 2e-5), tolerance=2e-5, reference=0, source="the same steps"
-    )
+    chapter.exact(f"{name}: off by", apart[name], within=2e-5, tolerance=2e-5, source="the same steps")
 chapter.finish()
 
 # %% [markdown]

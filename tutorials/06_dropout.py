@@ -216,27 +216,18 @@ print("accuracy:", {name: round(float(value), 4) for name, value in asked.items(
 # 0.836 to 0.871, widened; they are untested, for we had no copy of it.
 
 # %%
-chapter.check(
-    "units dropped unlike the hash by hand",
-    strays,
-    band=(0, 0),
-    tolerance=0,
-    reference=0,
-    source="uint32 in NumPy",
-)
+chapter.exact("units dropped unlike the hash by hand", strays, within=0, source="uint32 in NumPy")
 for name, value, reference in (("kept share, p = 0.3", kept, 0.7), ("mean of ones", expectation, 1)):
     deviation = reference * np.sqrt(0.3 / 0.7 / (20 * ones.size))
-    chapter.check(
+    chapter.trained(
         name,
         value,
-        band=(reference - 4 * deviation, reference + 4 * deviation),
-        tolerance=1e-6,
+        (reference - 4 * deviation, reference + 4 * deviation),
         reference=reference,
         source="binomial, 4 σ",
+        tolerance=1e-6,
     )
-chapter.check(
-    "change at inference", still, band=(0, 0), tolerance=0, reference=0, source="nothing is dropped"
-)
+chapter.exact("change at inference", still, within=0, source="nothing is dropped")
 if pictures.is_real:
     source = "Zhang et al., d2l 0.17 and 1.0.3"
     bands = {"clean": ((0.82, 0.90), (0.82, 0.90)), "mistaken": ((0.60, 0.90), (0.75, 0.90))}
@@ -247,21 +238,21 @@ else:
     published = None
 for kind, key in (("clean", "true labels"), ("mistaken", "mistaken labels")):
     for name, band in zip(networks, bands[kind], strict=True):
-        chapter.check(
+        chapter.trained(
             f"{key}, {name}: test accuracy",
             1 - found[key, name]["test error"],
-            band=band,
-            tolerance=0.02,
+            band,
             reference=published if (kind, name) == ("clean", "with dropout") else None,
             source=source,
+            tolerance=0.02,
         )
-chapter.check(
+chapter.trained(
     "average of thinned, less whole: accuracy",
     asked["average of thinned"] - asked["whole"],
-    band=(-0.02, 0.02),
-    tolerance=0.02,
+    (-0.02, 0.02),
     reference=0,
     source="Srivastava et al. 2014",
+    tolerance=0.02,
 )
 chapter.finish()
 

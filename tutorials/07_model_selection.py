@@ -308,47 +308,40 @@ else:
     source = "the embedded set"
     bands = {"train": (0.18, 0.21), "valid": (0.18, 0.22), "lasso": (0.12, 0.16), "network": (0.12, 0.16)}
 for side, name in {"valid": "validation", "train": "training"}.items():
-    chapter.check(
+    chapter.trained(
         f"linear: mean {name} log-RMSE",
         result.mean[side],
-        band=bands[side],
-        tolerance=1e-4,
+        bands[side],
         reference=PUBLISHED[side] if houses.is_real else None,
         source=source,
+        tolerance=1e-4,
     )
 if houses.is_real and settings.folds == len(PUBLISHED_FOLDS):
-    chapter.check(
+    chapter.trained(
         "linear: fold farthest from the published one",
         np.abs(result.scores.valid - PUBLISHED_FOLDS).max(),
-        band=(0, 0.01),
-        tolerance=1e-4,
+        (0, 0.01),
         reference=0,
         source=source,
+        tolerance=1e-4,
     )
-chapter.check(
+chapter.trained(
     "Lasso: mean validation log-RMSE",
     lasso.valid.mean(),
-    band=bands["lasso"],
-    tolerance=1e-6,
+    bands["lasso"],
     reference=0.1233 if houses.is_real else None,
     source="scikit-learn, on these folds",
+    tolerance=1e-6,
 )
-chapter.check(
+chapter.trained(
     "network: mean validation log-RMSE",
     scores.valid.mean(),
-    band=bands["network"],
-    tolerance=2e-3,
+    bands["network"],
     reference=lasso.valid.mean(),
     source="Lasso, in this run",
+    tolerance=2e-3,
 )
-chapter.check(
-    "rows in another fold than scikit-learn's",
-    strays,
-    band=(0, 0),
-    tolerance=0,
-    reference=0,
-    source="scikit-learn KFold",
-)
+chapter.exact("rows in another fold than scikit-learn's", strays, within=0, source="scikit-learn KFold")
 chapter.finish()
 
 # %% [markdown]

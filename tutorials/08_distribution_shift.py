@@ -536,7 +536,7 @@ SEEDS = "no reference yet" if pictures.is_real else "three seeds"
 
 def check(name, measured, band, tolerance, reference=None, source=SEEDS):
     band = (-np.inf, np.inf) if pictures.is_real else band
-    chapter.check(name, measured, band=band, tolerance=tolerance, reference=reference, source=source)
+    chapter.trained(name, measured, band, reference=reference, source=source, tolerance=tolerance)
 
 
 right = covariate["target"]

@@ -254,52 +254,38 @@ else:
     moved = {"convnet": (0.55, 0.76), "MLP": (0.4, 0.52)}
     source = "seeds 0 to 4"
 
-chapter.check(
-    "by hand against keras.ops",
-    difference.max(),
-    band=(0, 1e-6),
-    tolerance=1e-6,
-    reference=0,
-    source="the same equation",
+chapter.exact(
+    "by hand against keras.ops", difference.max(), within=1e-6, tolerance=1e-6, source="the same equation"
 )
-chapter.check(
-    "loop against scratch", loop_error, band=(0, 1e-12), tolerance=1e-12, reference=0, source="same equation"
-)
-chapter.check(
-    "equivariance: difference",
-    equivariance,
-    band=(0, 1e-12),
-    tolerance=1e-12,
-    reference=0,
-    source="exact",
-)
-chapter.check(
+chapter.exact("loop against scratch", loop_error, within=1e-12, source="same equation")
+chapter.exact("equivariance: difference", equivariance, within=1e-12, source="exact")
+chapter.trained(
     "parameters, MLP to convnet",
     summary.loc["MLP", "parameters"] / summary.loc["convnet", "parameters"],
-    band=(0.97, 1.03),
-    tolerance=0,
+    (0.97, 1.03),
     reference=1,
     source="equal budgets",
+    tolerance=0,
 )
 for name in networks:
-    chapter.check(
+    chapter.trained(
         f"{name}: accuracy",
         by_shift.loc[0, name],
-        band=bands[name],
-        tolerance=0.015,
+        bands[name],
         reference=references[name],
         source=source,
+        tolerance=0.015,
     )
 for name, band in moved.items():
-    chapter.check(
-        f"{name}, moved 1 pixel: accuracy", by_shift.loc[1, name], band=band, tolerance=0.05, source=source
+    chapter.trained(
+        f"{name}, moved 1 pixel: accuracy", by_shift.loc[1, name], band, source=source, tolerance=0.05
     )
-chapter.check(
+chapter.trained(
     "moved 1 pixel: convnet's lead",
     by_shift.loc[1, "convnet"] - by_shift.loc[1, "MLP"],
-    band=(0, 0.5) if pictures.is_real else (0.1, 0.32),
-    tolerance=0.05,
+    (0, 0.5) if pictures.is_real else (0.1, 0.32),
     source=source,
+    tolerance=0.05,
 )
 chapter.finish()
 

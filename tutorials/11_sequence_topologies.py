@@ -442,10 +442,12 @@ chapter.figure("free_running", figure)
 
 
 def check(name, measured, band, tolerance, reference=None, source="our trials"):
-    chapter.check(name, measured, band=band, tolerance=tolerance, reference=reference, source=source)
+    chapter.trained(name, measured, band, reference=reference, source=source, tolerance=tolerance)
 
 
-check("both ways: by hand against the model", by_hand, (0, 1e-4), 1e-4, 0, "the same equations")
+chapter.exact(
+    "both ways: by hand against the model", by_hand, within=1e-4, tolerance=1e-4, source="the same equations"
+)
 for name, share in wave_errors.items():
     check(f"wave, {name}: error over variance", share, (0, 0.02), 0.005)
 check("many to one: right", verdict_right, (0.98, 1), 0.02, 1, "all has been read")

@@ -342,11 +342,17 @@ chapter.history("few_examples", few_table)
 
 
 def check(name, measured, band, tolerance, reference=None, source="our trials"):
-    chapter.check(name, measured, band=band, tolerance=tolerance, reference=reference, source=source)
+    chapter.trained(name, measured, band, reference=reference, source=source, tolerance=tolerance)
 
 
 for name, difference in by_hand.items():
-    check(f"{name}: by hand against the layer", difference, (0, 1e-5), 1e-5, 0, "the same equations")
+    chapter.exact(
+        f"{name}: by hand against the layer",
+        difference,
+        within=1e-5,
+        tolerance=1e-5,
+        source="the same equations",
+    )
 for name, difference in conventions.items():
     same = name in ("z renews, signs changed", "r acts after, but r = 1")
     band = (0, 1e-5) if same else (0.01, 2)
@@ -364,7 +370,9 @@ COUNTS = {
 }
 for name, (cell, length) in runs.items():
     count = COUNTS[cell] + n + 1
-    check(f"{name}: parameters", table.loc[name, "parameters"], (count, count), 0, count, "the equations")
+    chapter.exact(
+        f"{name}: parameters", table.loc[name, "parameters"], count, within=0, source="the equations"
+    )
     stuck = cell == "rnn" or length is None
     check(
         f"{name}: test error",

@@ -401,19 +401,25 @@ chapter.figure("cheat", figure)
 
 
 def check(name, measured, band, tolerance, reference=None, source="our trials"):
-    chapter.check(name, measured, band=band, tolerance=tolerance, reference=reference, source=source)
+    chapter.trained(name, measured, band, reference=reference, source=source, tolerance=tolerance)
 
 
 D2L = "Zhang et al., d2l 0.17"
-check("two layers by hand: outputs", output_error, (0, 1e-5), 1e-5, 0, "the same equations")
-check("two layers by hand: gradients", gradient_error, (0, 1e-4), 1e-4, 0, "the same derivative")
-check("both ways by hand: outputs", both_ways_error, (0, 1e-5), 1e-5, 0, "the same equations")
+chapter.exact(
+    "two layers by hand: outputs", output_error, within=1e-5, tolerance=1e-5, source="the same equations"
+)
+chapter.exact(
+    "two layers by hand: gradients", gradient_error, within=1e-4, tolerance=1e-4, source="the same derivative"
+)
+chapter.exact(
+    "both ways by hand: outputs", both_ways_error, within=1e-5, tolerance=1e-5, source="the same equations"
+)
 unseen, best, forwards = (5.5, 11), (5.4, 7.5), (6, 12)
 if not book.is_real:
     unseen, best, forwards = (7.5, 14), (7.3, 10), (7, 15)
 for depth, row in by_depth.iterrows():
     count = parameters(width(depth), depth)
-    check(f"depth {depth}: parameters", row["parameters"], (count, count), 0, count, "the equations")
+    chapter.exact(f"depth {depth}: parameters", row["parameters"], count, within=0, source="the equations")
     check(f"depth {depth}: perplexity, training", row["training"], (1.5, 6), 0.5)
     check(f"depth {depth}: perplexity, unseen", row["unseen"], unseen, 1)
     check(f"depth {depth}: perplexity, unseen, at best", row["unseen, at best"], best, 0.4)

@@ -351,72 +351,66 @@ chapter.figure("authors", figure)
 # Perplexities of the stand-in text are its own and have no reference.
 
 # %%
-chapter.check(
+chapter.exact(
     "perplexity, by hand against the model",
     abs(by_hand / by_keras - 1),
-    band=(0, 1e-5),
+    within=1e-5,
     tolerance=1e-5,
-    reference=0,
     source="the same equation",
 )
-chapter.check(
+chapter.trained(
     "counting 3-grams",
     counted[3],
-    band=(7.8, 7.9) if book.is_real else (7.0, 11.0),
-    tolerance=1e-9,
+    (7.8, 7.9) if book.is_real else (7.0, 11.0),
     source="counts alone",
+    tolerance=1e-9,
 )
-chapter.check(
+chapter.trained(
     "by heart, sequential: train perplexity",
     curves["sequential"][-1],
-    band=(1.0, 1.1),
-    tolerance=0.03,
+    (1.0, 1.1),
     reference=1.0,
     source="d2l 0.17, 500 epochs",
+    tolerance=0.03,
 )
 if "random" in curves:
-    chapter.check(
+    chapter.trained(
         "by heart, random: train perplexity",
         curves["random"][-1],
-        band=(1.0, 1.25),
-        tolerance=0.03,
+        (1.0, 1.25),
         reference=1.5,
         source="d2l 0.17, an RNN",
+        tolerance=0.03,
     )
-chapter.check(
-    "by heart: characters as in the book",
-    heart,
-    band=(0.5, 1.0),
-    tolerance=0.5,
-    reference=1.0,
-    source="the book",
+chapter.trained(
+    "by heart: characters as in the book", heart, (0.5, 1.0), reference=1.0, source="the book", tolerance=0.5
 )
 for name in settings.cells:
     best = min(BOOK[name])
-    chapter.check(
+    chapter.trained(
         f"{name}: validation perplexity",
         table.loc[name, "valid"],
-        band=(1.0, 1.03 * best) if book.is_real else (1.0, 12.0),
-        tolerance=0.03 * best,
+        (1.0, 1.03 * best) if book.is_real else (1.0, 12.0),
         reference=best if book.is_real else None,
         source="d2l 1.0.3, its best framework" if book.is_real else "another text",
+        tolerance=0.03 * best,
     )
 for who, band, cost in (("A", (4.7, 5.9), (1.0, 1.25)), ("B", (4.3, 5.4), (0.97, 1.15))):
     column = authors[f"perplexity on {who}"]
-    chapter.check(
+    chapter.trained(
         f"authors: A and B, asked about {who}",
         column["A and B"],
-        band=band if book.is_real else (1.5, 8.0),
-        tolerance=0.03 * column["A and B"],
+        band if book.is_real else (1.5, 8.0),
         source="seed 0, with a margin",
+        tolerance=0.03 * column["A and B"],
     )
-    chapter.check(
+    chapter.trained(
         f"authors: what the other costs {who}",
         column["A and B"] / column[who],
-        band=cost if book.is_real else (0.9, 1.5),
-        tolerance=0.03,
+        cost if book.is_real else (0.9, 1.5),
         reference=1,
         source="no cost",
+        tolerance=0.03,
     )
 chapter.finish()
 

@@ -431,10 +431,16 @@ else:
 
 
 def check(name, measured, band, tolerance, reference=None, source="our trials"):
-    chapter.check(name, measured, band=band, tolerance=tolerance, reference=reference, source=source)
+    chapter.trained(name, measured, band, reference=reference, source=source, tolerance=tolerance)
 
 
-check("attention: by hand against the model", attention_gap, (0, 1e-4), 1e-4, 0, "the same equations")
+chapter.exact(
+    "attention: by hand against the model",
+    attention_gap,
+    within=1e-4,
+    tolerance=1e-4,
+    source="the same equations",
+)
 check("greedy: by a loop against translate, equal", greedy_agree, (0.95, 1), 0.05, 1, "the same decoding")
 check("BLEU: seven times the", papineni, (2 / 7 - 1e-9, 2 / 7 + 1e-9), 1e-9, 2 / 7, "Papineni et al. 2002")
 if settings.examples:

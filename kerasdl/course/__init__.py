@@ -1,9 +1,10 @@
 """The course: what is a chapter, which are there, what did each find, and how is it shown?
 
-A chapter's script needs ``course.Chapter`` alone. The library never imports from here.
+A chapter's script needs ``course.Chapter`` alone; a notebook may say ``course.notebook("--fast")`` before it.
+The library never imports from here.
 """
 
 from kerasdl.course.chapter import Chapter, OutOfBand
-from kerasdl.course.request import overrides
+from kerasdl.course.request import Refused, notebook, overrides
 
-__all__ = ["Chapter", "OutOfBand", "overrides"]
+__all__ = ["Chapter", "OutOfBand", "Refused", "notebook", "overrides"]

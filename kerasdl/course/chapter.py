@@ -1,53 +1,73 @@
-"""What is a chapter? Settings declared once, results held to their references, everything it made kept.
+"""What is a chapter? Settings declared once, results judged by what they promise, everything it made kept.
 
 A chapter's script opens with one declaration and ends with one call::
 
     chapter = course.Chapter("polynomial_fit", settings={"epochs": 100, "seed": 0}, fast={"epochs": 5})
     settings = chapter.settings
     ...
-    chapter.check("test MSE", mse, band=(0, 2e-4), tolerance=1e-6, reference=1e-4, source="the noise")
+    chapter.exact("gradient: by hand against Keras", difference, within=1e-5)
+    chapter.trained("test MSE", mse, (0, 2e-4), reference=1e-4, source="variance of the noise")
     chapter.finish()
 
 Run as ``python tutorials/04_polynomial_fit.py``, the script understands ``--fast``, ``--set NAME=VALUE``,
-``--backend NAME``, ``--devices N`` and ``--out DIR``; the command line runs it in just this way.
+``--backend NAME``, ``--devices N`` and ``--out DIR``; the command line runs it in just this way. In a
+notebook ``course.notebook("--fast")``, in a cell above, says the same.
 """
 
 import atexit
+import inspect
 import io
 import os
 import platform
+import re
 import shutil
 import sys
 import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kerasdl import backends, files, names
-from kerasdl.course import results
-from kerasdl.course.request import overrides, read
+from kerasdl.course import reached, request, results
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 Item = TypeVar("Item")
 
-# The command line's worker listens here: (label, share done).
-on_progress: Callable[[str, float], None] | None = None
+
+@dataclass(frozen=True)
+class Host:
+    """The program that runs chapters for the command line.
+
+    Attributes:
+        tutorials: the folder of the course it runs.
+        progress: told of (label, share done).
+        record: whether full runs are made to be recorded: held to their bands, whatever was recorded before.
+    """
+
+    tutorials: Path
+    progress: Callable[[str, float], None]
+    record: bool = False
 
 
-class OutOfBand(AssertionError):
-    """A result of a full run left its accepted band."""
+host: Host | None = None
 
 
 class Chapter:
     """One run of one chapter.
 
-    Creating it reads the command line, chooses the backend where none is configured, and says so; hence it
-    stands before the first import of Keras.
+    Creating it reads the command line (in a notebook: the words given to :func:`kerasdl.course.notebook`),
+    chooses the backend where none is configured, and says so; hence it stands before the first import of
+    Keras.
 
     Args:
-        name: the script's name without its number.
+        name: the chapter's name: its script's without the number.
         settings: each setting and its value in a full run: numbers, words, booleans, tuples of these.
         fast: what ``--fast`` changes.
 
@@ -55,33 +75,54 @@ class Chapter:
         settings: the settings of this run, as attributes.
         fast: whether this is a fast run.
         backend: the backend's name.
-        folder: where figures, history and results go: ``OUT/BACKEND/NAME``.
+        folder: where figures, tables and results go: ``OUT/BACKEND/NAME``. A copy of a chapter has a folder
+            of its own, named after its file; a notebook has ``NAME-notebook``.
 
     Raises:
-        ValueError: an unknown or unreadable setting; the message gives the nearest name.
-        ModuleNotFoundError: no backend, or not the one asked for, is installed.
+        kerasdl.course.Refused: an unknown or unreadable setting, with the nearest name; in a script it ends
+            the program with this one line.
+        ModuleNotFoundError: no backend, or not the one asked for, is installed; likewise.
     """
 
     def __init__(self, name: str, settings: dict[str, Any], fast: dict[str, Any] | None = None):
         for setting in fast or {}:
             names.one_of("fast", setting, settings)
-        request = read(name)
-        if request.fast:
-            # Of few steps and many programs: to optimise these (JAX, TensorFlow) takes longer than it saves.
-            os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
-        choice = backends.use(request.backend)
-        if request.devices > 1:
-            _share_out(request)
-        chosen = {**settings, **(fast or {} if request.fast else {}), **overrides(request.set, settings)}
-        self.name, self.fast, self.backend = name, request.fast, choice.name
+        frame = inspect.currentframe()
+        caller = frame.f_back.f_globals if frame and frame.f_back else {}
+        self._script = request.script(caller)
+        try:
+            asked = request.read(self._script)
+            chosen = {
+                **settings,
+                **(fast or {} if asked.fast else {}),
+                **request.overrides(asked.set, settings),
+            }
+            if asked.fast:
+                # Few steps, many programs: to optimise these (JAX, TensorFlow) takes longer than it saves.
+                os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+            choice = backends.use(asked.backend)
+            if asked.devices > 1:
+                _share_out(asked)
+        except (ValueError, RuntimeError, ModuleNotFoundError) as error:
+            if self._script is None:
+                raise
+            print(f"{self._script.name}: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
+        self.name, self.fast, self.backend = name, asked.fast, choice.name
         self.settings = SimpleNamespace(**chosen)
-        self.folder = request.out / choice.name / name
-        self._result = results.Result(name, choice.name, request.fast, chosen)
+        self._course = host.tutorials if host else files.folder("tutorials")
+        own, code = _own(self._script, name, self._course)
+        called = name if own else _called(self._script, name)
+        self.folder = asked.out / choice.name / called
+        self._result = results.Result(called, choice.name, asked.fast, chosen, code=code)
+        recorded = reached.read(self._course, name)
+        unedited = own and (code == recorded.get("code") or (host is not None and host.record))
+        self._result.held = unedited and not asked.fast and chosen == settings
         self._started = time.perf_counter()
         # What an earlier run found must not stand beside what this one makes.
         (self.folder / results.FILE).unlink(missing_ok=True)
-        many = f", {request.devices} devices" if request.devices > 1 else ""
-        print(f"{name} on {choice.name} ({choice.reason}){', fast' if request.fast else ''}{many}")
+        many = f", {asked.devices} devices" if asked.devices > 1 else ""
+        print(f"{called} on {choice.name} ({choice.reason}){', fast' if asked.fast else ''}{many}")
 
     def uses(self, data: Any) -> Any:
         """Print and record which source a set of :mod:`kerasdl.datasets` came from, and return the set."""
@@ -90,86 +131,215 @@ class Chapter:
         return data
 
     def track(self, items: Iterable[Item], label: str) -> Iterator[Item]:
-        """Yield the items and show how far along they are, on a terminal or to the command line."""
+        """Yield the items and show how far along they are: on a terminal, in a notebook, to `kerasdl run`."""
         items = list(items)
-        if on_progress is None:
+        if host is None and not _in_notebook():
             from rich.console import Console
             from rich.progress import track
 
             console = Console(stderr=True)
             yield from track(items, label, transient=True, console=console, disable=not console.is_terminal)
             return
+        tell = host.progress if host else _notebook_progress()
         for done, item in enumerate(items):
-            on_progress(label, done / len(items))
+            tell(label, done / len(items))
             yield item
-        on_progress(label, 1.0)
+        tell(label, 1.0)
 
-    def figure(self, name: str, figure) -> Path:
-        """Save a matplotlib figure as ``NAME.png``, show it in a notebook, and return its path."""
+    def figure(self, name: str, figure: "Figure", shows: str = "") -> None:
+        """Save a matplotlib figure as ``NAME.png`` and, in a notebook, show it.
+
+        Args:
+            name: of the file.
+            figure: made with :mod:`kerasdl.plots` or with pyplot.
+            shows: what is to be seen in it, in a sentence: printed, and kept for those who cannot see it.
+        """
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=150)
-        if "ipykernel" in sys.modules:
+        figure.savefig(buffer, format="png", dpi=150, metadata={"Description": shows} if shows else None)
+        path = files.write(self.folder / f"{name}.png", buffer.getvalue())
+        self._result.figures[name] = shows
+        if _in_notebook():
+            from IPython.display import Image, display
+
+            # A figure made without pyplot has no picture of its own there.
+            width, _ = figure.get_size_inches() * figure.dpi
+            display(Image(buffer.getvalue(), width=round(width), alt=shows or name))
+            if shows:
+                print(shows)
+            return
+        print(f"figure: {path}" + (f"\n  {shows}" if shows else ""))
+
+    def table(self, table: "pd.DataFrame | pd.Series", name: str = "", digits: int = 4) -> None:
+        """Show a pandas table, and keep it as ``NAME.csv`` where a name is given.
+
+        Args:
+            table: with names for rows and columns.
+            name: of the file, which holds all digits.
+            digits: significant digits shown.
+        """
+        if name:
+            self.history(name, table)
+        frame = table.to_frame("" if table.name is None else str(table.name)) if table.ndim == 1 else table
+        if _in_notebook():
             from IPython.display import display
 
-            display(figure)
-        path = files.write(self.folder / f"{name}.png", buffer.getvalue())
-        print(f"figure: {path}")
-        return path
+            display(frame.map(lambda entry: _readable(entry, digits)))
+            return
+        readers = [lambda entry: _readable(entry, digits)] * len(frame.columns)
+        print(frame.to_string(line_width=80, formatters=readers))
 
-    def history(self, name: str, table) -> Path:
-        """Save a training history or any other pandas table as ``NAME.csv`` and return its path."""
-        return files.write(self.folder / f"{name}.csv", table.to_csv(lineterminator="\n"))
+    def history(self, name: str, table: "pd.DataFrame | pd.Series") -> None:
+        """Save a training history or any other pandas table as ``NAME.csv``."""
+        files.write(self.folder / f"{name}.csv", table.to_csv(lineterminator="\n"))
 
-    def check(
+    def exact(
         self,
         name: str,
         measured: float,
+        expected: float = 0.0,
         *,
-        band: tuple[float, float],
-        tolerance: float,
-        reference: float | None = None,
-        source: str,
+        within: float,
+        tolerance: float | None = None,
+        source: str = "",
     ) -> None:
-        """Record a result: see :class:`kerasdl.course.results.Check`.
+        """Record a number that is known whatever the settings, the seed and the data: judged in every run.
 
-        Raises:
-            ValueError: a name used twice, or a band whose edges are the wrong way round.
+        For a closed form, for arithmetic by hand against the model, for a guard. Recorded twice, as when a
+        cell runs again, the later one counts.
+
+        Args:
+            name: what was measured.
+            measured: the number; a truth value counts as 0 or 1.
+            expected: what it must be.
+            within: how far from that it may lie, absolutely.
+            tolerance: how far two backends may lie apart; default ``within``.
+            source: why it is known, in a few words.
         """
-        if name in [check.name for check in self._result.checks]:
-            raise ValueError(f"check {name!r} is recorded twice: give each its own name")
-        if not band[0] <= band[1]:
-            raise ValueError(f"band={band!r} of check {name!r}: give (lowest, highest)")
-        reference = None if reference is None else float(reference)
+        apart = within if tolerance is None else tolerance
+        numbers = map(float, (measured, expected, within, apart))
+        self._result.record(results.Exact(name, *numbers, source))
+
+    def trained(
+        self,
+        name: str,
+        measured: float,
+        band: tuple[float, float],
+        *,
+        reference: float | None = None,
+        source: str = "",
+        tolerance: float | None = None,
+        headline: bool = False,
+    ) -> None:
+        """Record a number that the chapter's own full setting reaches.
+
+        Held to its band in a full run of the unedited chapter alone; any other run shows it beside what the
+        full setting reaches. Recorded twice, as when a cell runs again, the later one counts.
+
+        Args:
+            name: what was measured.
+            measured: the number.
+            band: lowest and highest value that a full run may reach.
+            reference: the published or theoretical value, if there is one.
+            source: where the reference, or else the band, comes from.
+            tolerance: how far two backends may lie apart; default the width of the band.
+            headline: whether the first page of a course's run shows it; without any, the first one is shown.
+        """
         low, high = map(float, band)
-        self._result.checks.append(
-            results.Check(name, float(measured), (low, high), float(tolerance), reference, source)
+        apart = abs(high - low) if tolerance is None else float(tolerance)
+        known = None if reference is None else float(reference)
+        self._result.record(
+            results.Trained(name, float(measured), (low, high), apart, known, source, headline)
         )
 
     def finish(self) -> None:
-        """Save the results, print them beside their references, and hold a full run to its bands.
+        """Save the results, show them, and fail the run in one line if any does not hold.
 
         Raises:
-            OutOfBand: in a full run, a result lies outside its band.
+            OutOfBand: an exact result is broken or, in a full run of the unedited chapter, a trained one lies
+                outside its band; a script ends with this line and exit code 1.
         """
         from kerasdl.course import report
 
-        self._result.seconds = time.perf_counter() - self._started
-        self._result.versions = _versions(self.backend)
-        self._result.save(self.folder)
-        report.show([self._result])
-        if self._result.outside and not self.fast:
-            strays = ", ".join(f"{check.name} = {check.measured:.4g}" for check in self._result.outside)
-            raise OutOfBand(f"outside the accepted band: {strays}")
+        result = self._result
+        result.seconds = time.perf_counter() - self._started
+        result.versions = _versions(self.backend)
+        full = reached.on(result.data, reached.read(self._course, self.name))
+        result.full_seconds = full.get("seconds")
+        for check in result.trained:
+            result.record(replace(check, full=full.get("checks", {}).get(check.name)))
+        result.save(self.folder)
+        report.show([result])
+        if result.broken:
+            error = OutOfBand.of(result)
+            if self._script is None:
+                raise error
+            raise SystemExit(f"{result.chapter}: {error}")
 
 
-def _share_out(request: Namespace) -> None:
+class OutOfBand(request.Refused, AssertionError):
+    """An exact result is broken, or a full run's trained one left its band."""
+
+    @classmethod
+    def of(cls, result: results.Result) -> "OutOfBand":
+        """The line that names every such result."""
+        said = []
+        for check in result.broken:
+            if isinstance(check, results.Exact):
+                wanted = f"expected {check.expected:.6g} ± {check.within:.2g}"
+            else:
+                wanted = f"its band is {check.band[0]:.4g} … {check.band[1]:.4g}"
+            said.append(f"{check.name} = {check.measured:.6g}, {wanted}")
+        return cls("does not hold: " + "; ".join(said))
+
+
+def _own(script: Path | None, name: str, tutorials: Path) -> tuple[bool, str]:
+    """Whether this script is the course's own file, and the digest of its code."""
+    if script is None:
+        return False, ""
+    ours = script.parent == tutorials.resolve() and re.fullmatch(rf"\d\d_{name}", script.stem)
+    return bool(ours), reached.code(script.read_text(encoding="utf-8"))
+
+
+def _called(script: Path | None, name: str) -> str:
+    """The name of a copy's results: its file's own, and never the chapter's."""
+    if script is None:
+        return f"{name}-notebook"
+    own = re.sub(r"^\d\d_", "", script.stem)
+    return f"{name}-copy" if own == name else own
+
+
+def _in_notebook() -> bool:
+    return "ipykernel" in sys.modules
+
+
+def _notebook_progress() -> Callable[[str, float], None]:
+    """A line in the cell's output, written over until all is done."""
+    from IPython.display import display
+
+    handle = display({"text/plain": "…"}, raw=True, display_id=True)
+
+    def tell(label: str, share: float) -> None:
+        done = "done" if share == 1 else f"{share:.0%}"
+        handle.update({"text/plain": f"{label}: {done}"}, raw=True)
+
+    return tell
+
+
+def _readable(entry: Any, digits: int) -> str:
+    """A table's entry; numbers with so many significant digits, whole ones whole."""
+    if not isinstance(entry, float):  # NumPy's floats of 64 bits are floats, too
+        return str(entry)
+    return str(int(entry)) if entry.is_integer() and abs(entry) < 1e6 else f"{entry:.{digits}g}"
+
+
+def _share_out(asked: Namespace) -> None:
     """Train on several devices. Where each is a process, all run the chapter; the first one tells of it."""
     from kerasdl import devices
 
-    devices.use(request.devices)
+    devices.use(asked.devices)
     if not devices.first():
-        request.out = Path(tempfile.mkdtemp(prefix="kerasdl-"))
-        atexit.register(shutil.rmtree, request.out, ignore_errors=True)
+        asked.out = Path(tempfile.mkdtemp(prefix="kerasdl-"))
+        atexit.register(shutil.rmtree, asked.out, ignore_errors=True)
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  to the end of the run
 
 

@@ -7,55 +7,94 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kerasdl.course.results import Result
+from kerasdl.course.results import Check, Result
+
+WIDTH = 80  # of a log file
 
 
 def console() -> Console:
-    """Return a console as wide as its terminal; 110 columns where the output is a file."""
+    """Return a console as wide as its terminal; 80 columns where the output is a file."""
     # No markup: names such as kerasdl[jax] are meant as they are written.
     out = Console(markup=False, highlight=False)
-    return out if out.is_terminal else Console(width=110, file=sys.stdout, markup=False, highlight=False)
+    return out if out.is_terminal else Console(width=WIDTH, file=sys.stdout, markup=False, highlight=False)
 
 
 def show(found: list[Result]) -> None:
-    """Print each check as *measured | reference | band | source*, and whether it lies in its band."""
-    several = len({result.backend for result in found}) > 1
-    table = Table(show_edge=False, pad_edge=False, header_style="bold")
-    table.add_column("chapter")
-    if several:
-        table.add_column("backend")
-    table.add_column("check")
-    for heading in ("measured", "reference", "band"):
-        table.add_column(heading, justify="right")
-    table.add_column("source")
-    table.add_column("")
+    """Print all numbers of runs: what is exact; what was learned, beside what the full setting reaches."""
+    out = console()
     for result in found:
-        for number, check in enumerate(result.checks):
-            first = number == 0
-            low, high = map(_number, check.band)
-            table.add_row(
-                result.chapter if first else "",
-                *([result.backend if first else ""] if several else []),
-                check.name,
-                _number(check.measured),
-                "" if check.reference is None else _number(check.reference),
-                f"{low} … {high}",
-                check.source,
-                mark(check.inside, enforced=not result.fast),
-                end_section=number == len(result.checks) - 1,
-            )
-    console().print(table)
-    if any(result.fast for result in found):
-        console().print(
-            "Fast settings: bands belong to the full run and are shown, not enforced.", style="dim"
+        out.print(
+            f"\n{result.chapter} on {result.backend}: {_setting(result)}, {result.seconds:.0f} s",
+            style="bold",
         )
+        if result.exact:
+            out.print(_exact_table(result))
+        if result.trained:
+            out.print(_trained_table(result))
+    out.print(_legend(found), style="dim")
 
 
-def mark(good: bool, enforced: bool = True) -> Text:
-    """Return a tick, a cross, or, where nothing is enforced, a dot."""
-    if good:
-        return Text("✓", style="green")
-    return Text("✗", style="red") if enforced else Text("·", style="dim")
+def _setting(result: Result) -> str:
+    if result.fast:
+        return "fast setting"
+    return "full setting" if result.held else "a setting of your own"
+
+
+def _exact_table(result: Result) -> Table:
+    table = Table(show_edge=False, pad_edge=False, header_style="bold", title_justify="left")
+    table.add_column("")
+    table.add_column("exact at any setting", ratio=1)
+    table.add_column("measured", justify="right", no_wrap=True)
+    table.add_column("expected", justify="right", no_wrap=True)
+    table.add_column("within", justify="right", no_wrap=True)
+    for check in result.exact:
+        numbers = map(_number, (check.measured, check.expected, check.within))
+        table.add_row(mark(check.holds), _named(check), *numbers)
+    return table
+
+
+def _trained_table(result: Result) -> Table:
+    table = Table(show_edge=False, pad_edge=False, header_style="bold")
+    table.add_column("")
+    table.add_column("learned", ratio=1)
+    table.add_column("here", justify="right", no_wrap=True)
+    if not result.held:
+        table.add_column("full", justify="right", no_wrap=True)
+    table.add_column("band in full", justify="right", no_wrap=True)
+    table.add_column("reference", justify="right", no_wrap=True)
+    for check in result.trained:
+        low, high = map(_number, check.band)
+        table.add_row(
+            mark(check.holds) if result.held else "",
+            _named(check),
+            _number(check.measured),
+            *([] if result.held else ["–" if check.full is None else _number(check.full)]),
+            f"{low} … {high}",
+            "–" if check.reference is None else _number(check.reference),
+        )
+    return table
+
+
+def _named(check: Check) -> Text:
+    name = Text(check.name)
+    return name.append(f" ({check.source})", style="dim") if check.source else name
+
+
+def _legend(found: list[Result]) -> str:
+    said = [
+        "✓ holds, ✗ does not. In brackets: where the expected value, the reference or the band comes from."
+    ]
+    if any(not result.held for result in found):
+        said.append(
+            "full: what the chapter's full setting reaches, as recorded (– not recorded for these data); "
+            "only a full run of the unedited chapter is held to the band."
+        )
+    return "\n".join(said)
+
+
+def mark(good: bool) -> Text:
+    """Return a tick or a cross."""
+    return Text("✓", style="green") if good else Text("✗", style="red")
 
 
 def compare(found: list[Result]) -> bool:
@@ -79,7 +118,7 @@ def compare(found: list[Result]) -> bool:
             table.add_row(chapter, f"not comparable: {unlike}", *[""] * (len(backends) + 2), mark(False))
             continue
         measured = {
-            name: {backend: _find(run, name) for backend, run in runs.items() if _find(run, name)}
+            name: {backend: check for backend, run in runs.items() if (check := _find(run, name))}
             for name in dict.fromkeys(check.name for run in runs.values() for check in run.checks)
         }
         for number, (name, checks) in enumerate(measured.items()):
@@ -106,13 +145,13 @@ def compare(found: list[Result]) -> bool:
     return kept
 
 
-def _find(run: Result, name: str):
+def _find(run: Result, name: str) -> Check | None:
     return next((check for check in run.checks if check.name == name), None)
 
 
 def _unlike(runs: list[Result]) -> str:
     """What differs between runs that must be alike, in words; empty where they are alike."""
-    for aspect in ("fast", "settings", "data"):
+    for aspect in ("fast", "settings", "data", "code"):
         values = {str(getattr(run, aspect)) for run in runs}
         if len(values) > 1:
             return f"{aspect} differ: " + "; ".join(f"{run.backend} {getattr(run, aspect)}" for run in runs)

@@ -1,5 +1,6 @@
 import json
 import os
+import runpy
 import sys
 
 import numpy as np
@@ -8,19 +9,40 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasdl import course, plots
-from kerasdl.course import report, results
+from kerasdl import course, files, plots
+from kerasdl.course import reached, report, request, results
 
-CHECK = {"band": (0, 1), "tolerance": 0.1, "source": "here"}
+SETTINGS = {"epochs": 3, "rate": 0.5, "cell": "gru"}
+START = """
+from kerasdl import course
+
+chapter = course.Chapter("tiny", {settings!r}, {fast!r})
+"""
 
 
 @pytest.fixture
 def chapter(monkeypatch, tmp_path):
-    """Start a chapter as its script would, with these words on its command line."""
+    """Start a chapter as a script of this name in this folder would, with these words on its command line."""
 
-    def start(*words, settings=None, fast=None):
-        monkeypatch.setattr(sys, "argv", ["tutorials/01_tiny.py", "--out", str(tmp_path), *words])
-        return course.Chapter("tiny", settings or {"epochs": 3, "rate": 0.5, "cell": "gru"}, fast)
+    def start(*words, settings=None, fast=None, name="01_tiny.py", folder="tutorials"):
+        script = tmp_path / folder / name
+        files.write(script, START.format(settings=settings or SETTINGS, fast=fast))
+        monkeypatch.setattr(files, "folder", lambda _: tmp_path / "tutorials")
+        monkeypatch.setattr(sys, "argv", [str(script), "--out", str(tmp_path / "out"), *words])
+        return runpy.run_path(str(script), run_name="__main__")["chapter"]
+
+    return start
+
+
+@pytest.fixture
+def held(chapter):
+    """Start the full run of an unedited chapter."""
+
+    def start(*words, **changes):
+        recorded = chapter()
+        recorded._result.held = True
+        reached.record(files.folder("tutorials"), recorded._result)
+        return chapter(*words, **changes)
 
     return start
 
@@ -69,11 +91,12 @@ def test_overrides_read_back_what_repr_wrote(values):
         ("epochs=many", "epochs='many' is not of the same kind as its default: epochs=3"),
         ("epochs=2.5", "epochs='2.5' is not of the same kind"),
         ("rate=__import__('os')", "rate="),
+        ("sizes=2,3.5", "sizes='2,3.5' is not of the same kind"),
     ],
 )
 def test_a_setting_that_does_not_fit_is_answered(word, words):
     with pytest.raises(ValueError, match=words):
-        course.overrides([word], {"epochs": 3, "rate": 0.5})
+        course.overrides([word], {"epochs": 3, "rate": 0.5, "sizes": (1, 2)})
 
 
 def test_fast_must_name_known_settings(chapter):
@@ -83,58 +106,128 @@ def test_fast_must_name_known_settings(chapter):
 
 def test_a_run_leaves_results_figures_and_histories(chapter, capsys):
     run = chapter("--fast")
-    run.check("error", 0.25, reference=0.2, **CHECK)
+    run.exact("sum", 1, 1, within=0)
+    run.trained("error", 0.25, (0, 1), reference=0.2, source="here", tolerance=0.1)
     run.history("losses", pd.DataFrame({"loss": [1.0, 0.5]}, index=pd.RangeIndex(1, 3, name="epoch")))
     run.figure("curve", plots.lines({"a": ([1, 2], [3, 4])}, "x", "y"))
     run.finish()
     found = results.load(run.folder / "results.json")
-    assert found.checks == [results.Check("error", 0.25, (0, 1), 0.1, 0.2, "here")]
+    assert found.checks == [
+        results.Exact("sum", 1.0, 1.0, 0.0, 0.0),
+        results.Trained("error", 0.25, (0, 1), 0.1, 0.2, "here"),
+    ]
     assert (found.chapter, found.backend, found.fast) == ("tiny", run.backend, True)
     assert {"python", "kerasdl"} <= found.versions.keys() <= {"python", "kerasdl", "keras", run.backend}
     assert (run.folder / "losses.csv").read_text() == "epoch,loss\n1,1.0\n2,0.5\n"
     assert (run.folder / "curve.png").read_bytes().startswith(b"\x89PNG")
     shown = capsys.readouterr().out
-    assert all(word in shown for word in ("tiny on", "error", "0.25", "0.2", "0 … 1", "here", "✓"))
+    assert all(word in shown for word in ("tiny on", "sum", "error", "0.25", "0.2", "0 … 1", "here", "✓"))
 
 
 @pytest.mark.parametrize("measured", [2.0, -1.0, np.nan, np.inf])
-def test_a_full_run_raises_outside_its_band_and_a_fast_one_does_not(chapter, measured):
-    full, fast = chapter(), chapter("--fast")
-    for run in (full, fast):
-        run.check("error", measured, **CHECK)
-    fast.finish()
-    with pytest.raises(course.OutOfBand, match="error = "):
+def test_only_a_full_run_is_held_to_its_bands(held, measured, tmp_path):
+    full, others = held(), [held("--fast"), held("--set", "epochs=4"), held(name="mine.py", folder="desk")]
+    for run in (full, *others):
+        run.trained("error", measured, (0, 1))
+    for run in others:
+        run.finish()
+    with pytest.raises(SystemExit, match=r"tiny: does not hold: error = .*, its band is 0 … 1"):
         full.finish()
-    assert not results.load(full.folder / "results.json").checks[0].inside
+    assert not results.load(full.folder / "results.json").checks[0].holds
+
+
+@pytest.mark.parametrize("measured", [0.51, np.nan, np.inf])
+@pytest.mark.parametrize("words", [(), ("--fast",), ("--set", "epochs=4")])
+def test_an_exact_result_is_judged_in_every_run(chapter, words, measured):
+    run = chapter(*words)
+    run.exact("share", measured, 0.5, within=0.005)
+    with pytest.raises(SystemExit, match=r"share = .*, expected 0.5 ± 0.005"):
+        run.finish()
+
+
+def test_a_band_turned_round_by_a_setting_is_no_error(chapter):
+    run = chapter("--set", "epochs=4")
+    run.trained("error", 0.3, (0.5, 0.1))
+    run.finish()
+    assert results.load(run.folder / "results.json").checks[0].tolerance == 0.4
+
+
+def test_a_check_recorded_again_takes_its_place(chapter):
+    run = chapter()
+    for measured in (0.3, 0.2):
+        run.trained("error", measured, (0, 1))
+        run.exact("zero", measured - 0.2, within=0)
+    run.finish()
+    assert [(c.name, c.measured) for c in results.load(run.folder / "results.json").checks] == [
+        ("error", 0.2),
+        ("zero", 0.0),
+    ]
+
+
+def test_a_copy_obeys_its_words_and_has_its_own_results(chapter):
+    original, renamed, elsewhere = (
+        chapter("--fast", fast={"epochs": 1}, **place)
+        for place in ({}, {"name": "mine.py", "folder": "desk"}, {"folder": "desk"})
+    )
+    assert original.settings.epochs == renamed.settings.epochs == elsewhere.settings.epochs == 1
+    assert [run.folder.name for run in (original, renamed, elsewhere)] == ["tiny", "mine", "tiny-copy"]
+
+
+def test_an_edited_chapter_is_not_held(held):
+    assert held()._result.held
+    assert not held(settings=SETTINGS | {"epochs": 5})._result.held
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--set", "epoch=3"), "01_tiny.py: setting='epoch' is not known; did you mean 'epochs'?"),
+        (("--set", "epochs=x"), "01_tiny.py: epochs='x' is not of the same kind"),
+        (("--devices", "-3"), "01_tiny.py: argument --devices: '-3' is not a whole number"),
+        (("--backend", "trch"), "01_tiny.py: --backend 'trch' is not known; did you mean 'torch'?"),
+        (("--fats",), "01_tiny.py: unrecognized arguments: --fats"),
+    ],
+)
+def test_a_script_answers_what_it_does_not_understand_in_one_line(chapter, capsys, words, line):
+    with pytest.raises(SystemExit) as end:
+        chapter(*words)
+    assert end.value.code == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith(line)
+
+
+def test_a_notebook_is_told_in_the_same_words(chapter, monkeypatch, tmp_path):
+    monkeypatch.setattr(request, "_in_notebook", "")
+    course.notebook(f"--fast --set rate=2 --out {tmp_path}")
+    run = course.Chapter("tiny", SETTINGS, {"epochs": 1})
+    assert (run.settings.epochs, run.settings.rate) == (1, 2.0)
+    assert run.folder == tmp_path / run.backend / "tiny-notebook"
+    with pytest.raises(course.Refused, match="not a whole number"):
+        course.notebook("--devices 0")
+    course.notebook()
+    assert course.Chapter("tiny", SETTINGS, {"epochs": 1}).settings.epochs == 3
 
 
 def test_a_new_run_removes_what_the_last_one_found(chapter):
     run = chapter()
-    run.check("error", 0.5, **CHECK)
+    run.trained("error", 0.5, (0, 1))
     run.finish()
     assert (run.folder / "results.json").exists()
     assert not (chapter().folder / "results.json").exists()
 
 
-def test_checks_refuse_what_cannot_be_meant(chapter):
-    run = chapter()
-    run.check("error", 0.5, **CHECK)
-    with pytest.raises(ValueError, match="twice"):
-        run.check("error", 0.6, **CHECK)
-    with pytest.raises(ValueError, match="lowest, highest"):
-        run.check("other", 0.6, **CHECK | {"band": (1, 0)})
-
-
 def test_progress_reaches_a_listener(chapter, monkeypatch):
     heard = []
-    monkeypatch.setattr(course.chapter, "on_progress", lambda label, share: heard.append((label, share)))
+    host = course.chapter.Host(files.folder("tutorials"), lambda *told: heard.append(told))
+    monkeypatch.setattr(course.chapter, "host", host)
     assert list(chapter().track("ab", "letters")) == ["a", "b"]
     assert heard == [("letters", 0.0), ("letters", 0.5), ("letters", 1.0)]
 
 
 def stored(folder, backend, measured, name="error", **changes):
     result = results.Result("tiny", backend, False, {"epochs": 3})
-    result.checks = [results.Check(name, measured, (0, 1), 0.1, None, "here")]
+    result.checks = [results.Trained(name, measured, (0, 1), 0.1)]
     for aspect, value in changes.items():
         setattr(result, aspect, value)
     result.save(folder / backend / "tiny")

@@ -67,7 +67,7 @@ model = models.linear(2)
 model.compile("sgd", "mse")
 x = np.random.default_rng(0).normal(size=(11, 2))
 history = training.fit(model, x, x[:, :1], epochs=2, batch_size=4)
-chapter.check("loss", history.loss.iloc[-1], band=(0, 10), tolerance=1e-5, source="us")
+chapter.trained("loss", history.loss.iloc[-1], (0, 10), tolerance=1e-5, source="us")
 chapter.check("devices", devices.count(), band=(1, 2), tolerance=1, source="us")
 chapter.finish()
 """

@@ -5,14 +5,13 @@ answer at once.
 """
 
 import argparse
-import re
 import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from kerasdl import __version__, backends, files, names
+from kerasdl import __version__, files
+from kerasdl.course import request
 
 DESCRIPTION = "The deep-learning foundations course, on TensorFlow, JAX or PyTorch."
 EPILOG = """\
@@ -29,8 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: all is well. 1: a chapter failed, backends disagree, or something is missing. 2: the command was not
     understood. 130: interrupted.
     """
-    options = _parser().parse_args(arguments)
     try:
+        options = _parser().parse_args(arguments)
         return options.run(options)
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
@@ -41,18 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2 if isinstance(error, ValueError) else 1
 
 
-class _Parser(argparse.ArgumentParser):
-    """Answers a word it does not know with the nearest one it does."""
-
-    def error(self, message: str) -> NoReturn:
-        if unknown := re.search(r"invalid choice: '(.+?)' \(choose from (.+)\)", message):
-            choices = [word.strip(" '") for word in unknown[2].split(",")]
-            message = f"{unknown[1]!r} is not known; {names.nearest(unknown[1], choices)}"
-        super().error(message)
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = request.Parser(
         "kerasdl",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -67,18 +56,12 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("run", help="run chapters; no name runs the whole course")
     command.add_argument("chapter", nargs="*", metavar="CHAPTER", help="by name or number")
+    request.add_options(command)
     command.add_argument(
-        "--backend",
-        nargs="+",
-        action="extend",
-        metavar="B",
-        choices=[*backends.NAMES, "all"],
-        help="tensorflow, jax, torch, or all that are installed; each runs in a process of its own",
+        "--record",
+        action="store_true",
+        help="for whoever changes a chapter: hold full runs to their bands, keep what they reach beside it",
     )
-    command.add_argument("--fast", action="store_true", help="small settings: seconds a chapter")
-    command.add_argument("--set", action="extend", nargs="+", default=[], metavar="NAME=VALUE")
-    command.add_argument("--devices", type=int, default=1, metavar="N", help="share every batch out among N")
-    _add_out(command)
     command.set_defaults(run=_run)
 
     command = commands.add_parser("compare", help="hold the backends' stored results side by side")
@@ -119,7 +102,13 @@ def _run(options: argparse.Namespace) -> int:
     from kerasdl.course.cli import run
 
     return run.run(
-        options.chapter, options.backend or [], options.fast, options.set, options.devices, options.out
+        options.chapter,
+        options.backend or [],
+        options.fast,
+        options.set,
+        options.devices,
+        options.out,
+        options.record,
     )
 
 

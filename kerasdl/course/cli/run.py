@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from kerasdl import backends, names
-from kerasdl.course import report, request, results, syllabus
+from kerasdl.course import reached, report, request, results, syllabus
 
 LOG = "output.txt"
 PARTIAL_LOG = f"{LOG}.partial"
@@ -36,6 +36,7 @@ def run(
     settings: Sequence[str],
     devices: int,
     out: Path,
+    record: bool = False,
 ) -> int:
     """Run chapters on backends, show what they found, and return the exit code.
 
@@ -46,16 +47,18 @@ def run(
         settings: ``NAME=VALUE`` words; each goes to the chapters that have such a setting.
         devices: on how many each model trains; on PyTorch torchrun starts a process for each.
         out: results go to ``out/BACKEND/CHAPTER``.
+        record: hold full runs to their bands and keep what they reach beside the tutorials.
 
     Raises:
-        ValueError: an unknown chapter, a setting that no chosen chapter has, fewer than 1 devices.
+        ValueError: an unknown chapter, a setting that no chosen chapter has, a record of other runs than full
+            ones.
         ModuleNotFoundError: a backend that is not installed.
     """
     named = {script.path: script for script in map(syllabus.find, chapters)}
     scripts = list(named.values()) or syllabus.scripts()
     _check_settings(settings, scripts)
-    if devices < 1:
-        raise ValueError(f"--devices {devices}: give a whole number of at least 1")
+    if record and (fast or settings):
+        raise ValueError("--record keeps what full settings reach: leave --fast and --set out")
     chosen = _backends(backend_names)
     outcomes: list[Outcome] = []
     single = len(scripts) == len(chosen) == 1
@@ -66,7 +69,7 @@ def run(
         bar = progress.add_task("starting", total=len(scripts) * len(chosen))
         try:
             for backend in chosen:
-                for event in _events(scripts, backend, fast, settings, devices, out):
+                for event in _events(scripts, backend, fast, settings, devices, out, record):
                     if isinstance(event, Outcome):
                         outcomes.append(event)
                         progress.advance(bar)
@@ -80,6 +83,9 @@ def run(
         for done in outcomes
         if (path := out / done.backend / done.script.name / results.FILE).exists()
     ]
+    for result in found if record else ():
+        if not result.broken:
+            reached.record(scripts[0].path.parent, result)
     if found and not single:
         report.show(found)
     failed = [done for done in outcomes if done.error]
@@ -138,6 +144,7 @@ def _events(
     settings: Sequence[str],
     devices: int,
     out: Path,
+    record: bool,
 ) -> Iterator[str | Outcome]:
     """Yield, as they come, lines that say what is going on, and each chapter's outcome.
 
@@ -148,7 +155,11 @@ def _events(
     waiting = list(scripts)
     while waiting:
         jobs = [
-            {"path": str(script.path), "arguments": [*common, *_settings_for(script, settings)]}
+            {
+                "path": str(script.path),
+                "arguments": [*common, *_settings_for(script, settings)],
+                "record": record,
+            }
             for script in waiting
         ]
         yield f"{backend}: starting"

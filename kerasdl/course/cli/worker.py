@@ -13,6 +13,7 @@ import tempfile
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 from kerasdl.course import chapter
 from kerasdl.course.cli.run import LOG, PARTIAL_LOG
@@ -29,12 +30,15 @@ def main() -> None:
     # them: Python, or a backend's C++.
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
 
-    def send(event: str, **fields) -> None:
+    def send(event: str, **fields: Any) -> None:
         if not rank:
             print(json.dumps({"event": event, **fields}), file=events, flush=True)
 
-    chapter.on_progress = lambda label, share: send("progress", label=label, share=share)
+    def progress(label: str, share: float) -> None:
+        send("progress", label=label, share=share)
+
     for job in jobs:
+        chapter.host = chapter.Host(Path(job["path"]).parent, progress, job["record"])
         send("start")
         started = time.perf_counter()
         error = _run(out / Path(job["path"]).stem.partition("_")[2], job["path"], job["arguments"])
@@ -56,7 +60,11 @@ def _run(folder: Path, path: str, arguments: list[str]) -> str:
     except KeyboardInterrupt:
         (folder / PARTIAL_LOG).unlink()
         raise SystemExit(130) from None
-    except (Exception, SystemExit) as failure:  # noqa: BLE001  whatever it raises, the others still run
+    except SystemExit as end:  # a chapter says in one line what does not hold
+        if end.code:
+            print(end, file=sys.stderr)
+            error = f"{end}".partition(": ")[2] or f"ended with {end}"
+    except Exception as failure:  # noqa: BLE001  whatever it raises, the others still run
         traceback.print_exc()
         error = f"{type(failure).__name__}: {failure}".splitlines()[0]
     finally:
