@@ -1,18 +1,226 @@
-"""What do we use of others that they do not promise? Private names and faults worked round, listed here.
+"""What do we use of others that they do not promise? Private names, and faults that we work round.
 
-Each entry says what it is, why it is needed and since which version; a test of ``tests/test_borrowed.py``
-fails on the day it is no longer needed. Nothing is imported before it is asked for.
+:data:`ENTRIES` lists each, with the reason, the versions it was met in and the upstream issue; the functions
+below it are the one place where most are used. Each entry has a test of its name in tests/test_borrowed.py
+that fails on the day it is no longer needed. No other library is imported before a function needs it.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
+
+UNREPORTED = "not reported upstream, as far as searched"
+
+
+class Entry(NamedTuple):
+    """One thing that is borrowed.
+
+    Attributes:
+        what: the private name, or the fault.
+        why: what it is needed for, or what is done instead.
+        versions: those it was met in.
+        upstream: the address of the issue or change, else :data:`UNREPORTED`.
+    """
+
+    what: str
+    why: str
+    versions: str
+    upstream: str = UNREPORTED
+
+
+ENTRIES = {
+    # Keras: private names.
+    "every_layer": Entry(
+        "keras.Model._flatten_layers",
+        "the public model.layers stops at nested models and wrappers",
+        "keras 3.15",
+    ),
+    "mask_of": Entry(
+        "tensor._keras_mask",
+        "a training step of our own weighs the steps that count; layers are handed masks, steps are not",
+        "keras 3.15",
+    ),
+    "inner_loop": Entry(
+        "keras.layers.RNN.inner_loop",
+        "our recurrent layers run their own loop over time there and keep the rest of the layer; it has no "
+        "underscore, and no documentation",
+        "keras 3.15",
+    ),
+    "dropout_cell": Entry(
+        "get_dropout_mask and dropout_mask_count of Keras's recurrent cells",
+        "our loop drops what Keras's loop would drop; the mixin that has them is not exported",
+        "keras 3.15",
+    ),
+    "seed_state": Entry(
+        "keras.random.SeedGenerator.state and next",
+        "Keras's trainers carry this variable on every backend: Dropout keeps its key and its step in it",
+        "keras 3.15",
+    ),
+    "train_function": Entry(
+        "keras.Model.train_function = None",
+        "a training step that replaces another must be compiled anew; compile would do it and drop the rest",
+        "keras 3.15",
+    ),
+    "symbolic_build": Entry(
+        "keras.Model._symbolic_build and _maybe_symbolic_build",
+        "under a MirroredStrategy Keras learns the shapes from the mean of all devices' parts, and so fails "
+        "on an odd batch: we hand it the first device's part",
+        "keras 3.15, TensorFlow backend",
+    ),
+    "summed_gradients": Entry(
+        "_all_reduce_sum_gradients of Keras's TensorFlow optimizers",
+        "it adds the devices' gradients after each was clipped by itself, and weighs their rows unequally; "
+        "our step adds them before, and Keras 3 has no argument that says so",
+        "keras 3.15, TensorFlow backend",
+        "https://github.com/keras-team/keras/issues/19308",
+    ),
+    # Keras: faults.
+    "loss_settings": Entry(
+        "Huber's delta and the axis of CosineSimilarity and SparseCategoricalCrossentropy get lost",
+        "they are missing from get_config, and with it from copies, pickles and saved models: we keep a "
+        "loss's own attributes instead",
+        "keras 3.15, mended after 3.15.1",
+        "https://github.com/keras-team/keras/pull/23286",
+    ),
+    "stateful": Entry(
+        "stateful=True keeps no state in training",
+        "on JAX the state stays at zero, on PyTorch the gradient fails: kerasdl.layers.Carried carries it",
+        "keras 3.15, JAX and PyTorch backends",
+        "https://github.com/keras-team/keras/issues/20875",
+    ),
+    "metric_masks": Entry(
+        "metrics ignore the mask in training on JAX",
+        "the mask does not outlive the function that is differentiated: the builders' docstrings say what "
+        "to do instead",
+        "keras 3.15, JAX backend",
+    ),
+    "bidirectional_zeros": Entry(
+        "Bidirectional sets zero_output_for_mask on its layers, whatever they were given",
+        "our loop writes zeros at masked steps, as Keras's does",
+        "keras 3.15",
+        "https://github.com/tensorflow/tensorflow/issues/49738",
+    ),
+    "odd_batches": Entry(
+        "a batch with fewer rows than devices, or an odd one, is refused by DataParallel",
+        "devices.jax hands Keras whole batches, which the compiled program shares out",
+        "keras 3.15, JAX backend",
+        "https://github.com/keras-team/keras/issues/21167",
+    ),
+    "download": Entry(
+        "keras.utils.get_file writes under the final name and without a hash trusts what lies there",
+        "a killed download would pass for a whole one: data sets are fetched by "
+        "sklearn.datasets.fetch_file, with a hash",
+        "keras 3.15",
+    ),
+    "array_copy": Entry(
+        "__array__ of Keras's variables lacks NumPy 2's copy argument",
+        "reading weights sets off a DeprecationWarning, which the tests let pass",
+        "keras 3.15 with NumPy 2, JAX and PyTorch backends",
+        "https://github.com/keras-team/keras/pull/21288",
+    ),
+    # TensorFlow.
+    "optimizer_names": Entry(
+        "TensorFlow keeps the names of variables for good",
+        "each optimizer with a new name leaves 70 kB behind before it takes a step: ours share one name",
+        "tensorflow 2.21, keras 3.15",
+    ),
+    "kept_feeds": Entry(
+        "TensorFlow keeps every PyDataset that a model was trained on",
+        "the data would stay with it: ours let go of their arrays when the training ends",
+        "tensorflow 2.21, mended after it",
+        "https://github.com/tensorflow/tensorflow/pull/123530",
+    ),
+    "second_trace": Entry(
+        "an optimizer that is not built makes TensorFlow trace the training step twice",
+        "its variables appear in the first trace: we build it before",
+        "tensorflow 2.21, keras 3.15",
+    ),
+    # PyTorch.
+    "fused_lstm": Entry(
+        "torch._VF.lstm",
+        "torch.nn.LSTM owns its weights; torch.nn.functional has no LSTM that takes ours",
+        "torch 2.13",
+    ),
+    # scikit-learn.
+    "safe_indexing": Entry(
+        "sklearn.utils._safe_indexing",
+        "no public function takes rows of whatever scikit-learn's estimators take",
+        "scikit-learn 1.9",
+        "https://github.com/scikit-learn/scikit-learn/issues/27439",
+    ),
+    "metadata_request": Entry(
+        "estimator._metadata_request",
+        "a __sklearn_clone__ of one's own loses what set_fit_request asked for",
+        "scikit-learn 1.9",
+        "https://github.com/scikit-learn/scikit-learn/issues/20585",
+    ),
+    "download_timeout": Entry(
+        "sklearn.datasets.fetch_file has no timeout",
+        "a silent server would hold it for ever: the default timeout of sockets is set around it",
+        "scikit-learn 1.9",
+    ),
+    # joblib.
+    "joblib_backends": Entry(
+        "joblib.parallel.get_active_backend and the attributes of its backends; joblib.externals.loky",
+        "joblib alone knows which engine a surrounding parallel_config asks for, but has no way to ask for "
+        "results as they finish from workers that choose their backend first",
+        "joblib 1.6",
+    ),
+}
+
+
+def every_layer(model: Any) -> list[Any]:
+    """Return every layer of a model, those inside nested models and wrappers included."""
+    return list(model._flatten_layers(include_self=False))
+
+
+def mask_of(tensor: Any) -> Any:
+    """Return the mask that Keras keeps with a tensor, or None."""
+    return getattr(tensor, "_keras_mask", None)
+
+
+def loss_record(loss: Any) -> tuple[type, dict[str, Any]]:
+    """Return a :class:`keras.losses.Loss` as its class and its attributes, which copy and pickle whole."""
+    return type(loss), dict(vars(loss))
+
+
+def loss_from_record(record: tuple[type, dict[str, Any]]) -> Any:
+    """Return the loss of a :func:`loss_record`, its settings as they were."""
+    kind, attributes = record
+    loss: Any = object.__new__(kind)
+    vars(loss).update(attributes)
+    return loss
+
+
+def compile_arguments(model: Any) -> dict[str, Any]:
+    """Return what a model was compiled with: all made anew from its config, save for the loss.
+
+    The loss is the model's own, since its config may lack settings.
+    """
+    import keras
+
+    return keras.saving.deserialize_keras_object(model.get_compile_config()) | {"loss": model.loss}
+
+
+def new_optimizer(optimizer: Any) -> Any:
+    """Return a new optimizer of a name or with another's settings, under the one name that all have."""
+    import keras
+
+    name = {"name": "optimizer"}
+    if isinstance(optimizer, str):
+        return keras.optimizers.get({"class_name": optimizer, "config": name})
+    optimizer = keras.optimizers.get(optimizer)
+    return optimizer.from_config(optimizer.get_config() | name)
 
 
 def safe_indexing(X: Any, rows: Any) -> Any:
-    """Return rows of an array, a DataFrame, a sparse matrix or a list.
-
-    ``sklearn.utils._safe_indexing``: scikit-learn has no public function that takes rows of whatever its
-    estimators take (1.6 to 1.9).
-    """
+    """Return rows of an array, a DataFrame, a sparse matrix or a list."""
     from sklearn.utils import _safe_indexing
 
     return _safe_indexing(X, rows)
+
+
+def copy_request(source: Any, target: Any) -> None:
+    """Give a clone what ``set_fit_request`` and its like have asked for on the estimator it was made from."""
+    from copy import deepcopy
+
+    if hasattr(source, "_metadata_request"):
+        target._metadata_request = deepcopy(source._metadata_request)

@@ -11,7 +11,7 @@ import importlib
 
 import keras
 
-from kerasdl import checks
+from kerasdl import borrowed, checks
 
 __all__ = ["callbacks", "count", "first", "spread", "use"]
 
@@ -91,7 +91,7 @@ def mask(outputs):
     Raises:
         NotImplementedError: one of several outputs has a mask.
     """
-    masks = [getattr(tensor, "_keras_mask", None) for tensor in keras.tree.flatten(outputs)]
+    masks = [borrowed.mask_of(tensor) for tensor in keras.tree.flatten(outputs)]
     if len(masks) > 1 and any(one is not None for one in masks):
         raise NotImplementedError(
             f"devices={_count}: {len(masks)} outputs, some of them masked, weigh differently on each device: "
@@ -116,7 +116,7 @@ def _module():
 
 def _refuse_what_looks_along_the_batch(model: keras.Model) -> None:
     backend = keras.backend.backend()
-    for layer in model._flatten_layers(include_self=False):
+    for layer in borrowed.every_layer(model):
         if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
             if backend == "tensorflow" and layer.synchronized:
                 continue

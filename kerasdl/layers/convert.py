@@ -2,6 +2,7 @@
 
 import keras
 
+from kerasdl import borrowed
 from kerasdl.layers import recurrent
 
 _OURS = {name: getattr(recurrent, name) for name in ("SimpleRNN", "GRU", "LSTM")}
@@ -59,8 +60,7 @@ def _swap(model: keras.Model, old: dict, new: dict) -> keras.Model:
     swapped = type(model).from_config(_swapped(config, old, new))
     swapped.set_weights(model.get_weights())
     if model.compiled:
-        settings = keras.saving.deserialize_keras_object(model.get_compile_config())
-        swapped.compile(**settings | {"loss": model.loss})  # itself: Huber's config (3.15) lacks its delta
+        swapped.compile(**borrowed.compile_arguments(model))
         if model.optimizer.built:
             swapped.optimizer.build(swapped.trainable_variables)
             for ours, theirs in zip(swapped.optimizer.variables, model.optimizer.variables, strict=True):

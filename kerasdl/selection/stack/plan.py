@@ -8,7 +8,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from kerasdl import layers
+from kerasdl import borrowed, layers
 
 # Optimizers that treat every number of a weight by itself. Others look at norms over a whole weight.
 ELEMENTWISE = {"SGD", "RMSprop", "Adam", "AdamW", "Adadelta", "Adagrad", "Adamax", "Nadam", "Ftrl", "Lion"}
@@ -139,8 +139,8 @@ def rowwise(loss) -> tuple[Callable, str]:
         return loss, loss.__name__
     if loss.reduction != "sum_over_batch_size":
         raise Unstackable(f"loss {loss.name!r} reduces by {loss.reduction!r}")
-    # Not its config: Keras leaves a Huber loss's delta out of it.
-    return loss.call, str(sorted((name, str(value)) for name, value in vars(loss).items()))
+    _, settings = borrowed.loss_record(loss)
+    return loss.call, str(sorted((name, str(value)) for name, value in settings.items()))
 
 
 def optimizer_settings(optimizer: keras.optimizers.Optimizer) -> tuple[str, dict, float | None]:

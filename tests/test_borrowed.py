@@ -1,0 +1,379 @@
+"""Is what we borrow still needed? One test for each entry of :data:`kerasdl.borrowed.ENTRIES`.
+
+Each shows the fault, or that there is still no public way. One that fails has good news: take out the entry,
+and what works round it.
+"""
+
+import copy
+import gc
+import inspect
+import os
+import pickle
+import subprocess
+import sys
+import textwrap
+import warnings
+import weakref
+from pathlib import Path
+
+import joblib
+import keras
+import numpy as np
+import pytest
+import sklearn.utils
+from joblib.parallel import get_active_backend
+from sklearn.base import BaseEstimator, clone
+from sklearn.datasets import fetch_file
+from test_architecture import PRIVATE_PLACES, private_names, sources
+
+from kerasdl import borrowed
+
+BACKEND = keras.backend.backend()
+
+
+def on(*backends):
+    return pytest.mark.skipif(BACKEND not in backends, reason=f"concerns {' and '.join(backends)}")
+
+
+def compiled(layer=None, **arguments):
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, (layer or keras.layers.Dense(1))(inputs))
+    model.compile("sgd", "mse", **arguments)
+    return model
+
+
+class Feed(keras.utils.PyDataset):
+    """Two batches of ones."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return np.ones((2, 3)), np.ones((2, 1))
+
+
+def in_a_new_python(script, **environment):
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_every_entry_has_a_test_of_its_name_and_says_all_it_should():
+    tests = {name.removeprefix("test_still_") for name in globals() if name.startswith("test_still_")}
+    assert tests == set(borrowed.ENTRIES)
+    for entry in borrowed.ENTRIES.values():
+        assert all(entry)
+        assert entry.upstream == borrowed.UNREPORTED or entry.upstream.startswith("https://github.com/")
+
+
+def test_every_private_name_that_is_used_anywhere_is_listed(monkeypatch):
+    """The architecture test allows private names in three places; this one asks that they be listed."""
+    monkeypatch.setattr("test_architecture.PRIVATE_PLACES", ())
+    listed = " ".join(entry.what for entry in borrowed.ENTRIES.values())
+
+    def unlisted(modules):
+        return [use for use in private_names(modules) if use.rpartition(" ")[2] not in listed]
+
+    assert any(use.startswith(PRIVATE_PLACES) for use in private_names(sources()))
+    assert unlisted(sources()) == []
+    planted = {"kerasdl.devices.new": "model._secret_of_keras()"}
+    assert unlisted(sources() | planted) == ["kerasdl.devices.new:1 uses _secret_of_keras"]
+
+
+def test_still_every_layer():
+    inner = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="deep")])
+    model = keras.Sequential([keras.Input((3,)), inner])
+    assert "deep" not in {layer.name for layer in model.layers}
+    assert "deep" in {layer.name for layer in borrowed.every_layer(model)}
+    assert not hasattr(model, "flatten_layers")
+
+
+def test_still_mask_of():
+    outputs = keras.layers.Masking()(np.array([[[1.0], [0.0]]], "float32"))
+    assert keras.ops.convert_to_numpy(borrowed.mask_of(outputs)).tolist() == [[True, False]]
+    assert borrowed.mask_of(np.zeros(1)) is None
+    assert not hasattr(keras.backend, "get_keras_mask")
+
+
+def test_still_inner_loop():
+    parameters = list(inspect.signature(keras.layers.RNN.inner_loop).parameters)
+    assert parameters == ["self", "sequences", "initial_state", "mask", "training"]
+    assert keras.layers.RNN.inner_loop.__doc__ is None
+
+
+def test_still_dropout_cell():
+    cell = keras.layers.GRU(2, dropout=0.5, seed=0, implementation=1).cell
+    assert cell.dropout_mask_count == 3
+    assert [tuple(mask.shape) for mask in cell.get_dropout_mask(np.ones((2, 3), "float32"))] == 3 * [(2, 3)]
+    assert type(cell).get_dropout_mask.__doc__ is None
+    assert "DropoutRNNCell" not in dir(keras.layers)
+
+
+def test_still_seed_state():
+    generator = keras.random.SeedGenerator(7)
+    assert keras.ops.convert_to_numpy(generator.next()).tolist() == [7, 0]
+    assert keras.ops.convert_to_numpy(generator.state).tolist() == [7, 1]
+    assert keras.random.SeedGenerator.next.__doc__ is None
+
+
+@on("jax", "tensorflow")
+def test_still_train_function():
+    model, first = compiled(), []
+    model.train_on_batch(np.ones((2, 3)), np.ones((2, 1)))
+    step = model.train_step
+
+    def train_step(*arguments):
+        first.append(1)
+        return step(*arguments)
+
+    model.train_step = train_step
+    model.train_on_batch(np.ones((2, 3)), np.ones((2, 1)))
+    assert not first  # the one that was compiled goes on
+    model.train_function = None
+    model.train_on_batch(np.ones((2, 3)), np.ones((2, 1)))
+    assert first
+
+
+# Keras's own training on two halves of the CPU, each with two rows of four, or with two and one of three.
+TWO_DEVICES = """
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    x, y = np.ones((4, 1)), np.array([[9.0], [9.0], [-1.0], [-1.0]])
+
+    def weight(rows):
+        inputs = keras.Input((1,))
+        dense = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")
+        model = keras.Model(inputs, dense(inputs))
+        model.compile(keras.optimizers.SGD(0.5, clipnorm=1.0), "mse")
+        model.fit(x[:rows], y[:rows], batch_size=rows, verbose=0)
+        return model.get_weights()[0].item()
+
+    one = weight(4)
+    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+        two = weight(4)
+        try:
+            odd = weight(3)
+        except Exception:
+            odd = "refused"
+    print(one, two, odd)
+"""
+
+
+@pytest.fixture(scope="module")
+def two_devices():
+    return in_a_new_python(TWO_DEVICES, CUDA_VISIBLE_DEVICES="")
+
+
+@on("tensorflow")
+def test_still_symbolic_build(two_devices):
+    assert two_devices[-1] == "refused"
+
+
+@on("tensorflow")
+def test_still_summed_gradients(two_devices):
+    one, two = map(float, two_devices[:2])
+    assert one == pytest.approx(0.5)  # −½ · the mean gradient, −8, clipped to −1
+    assert two == pytest.approx(0.0)  # −½ · the sum of two gradients clipped to −1 and 1
+
+
+@pytest.mark.parametrize(
+    ("loss", "name"),
+    [
+        (keras.losses.Huber(delta=2.0), "delta"),
+        (keras.losses.CosineSimilarity(axis=1), "axis"),
+        (keras.losses.SparseCategoricalCrossentropy(axis=1), "axis"),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_still_loss_settings(loss, name):
+    ways = [
+        lambda: keras.losses.deserialize(keras.losses.serialize(loss)),
+        lambda: copy.deepcopy(loss),
+        lambda: pickle.loads(pickle.dumps(loss)),
+    ]
+    said = str(borrowed.loss_record(loss)[1])
+    for way in ways:
+        assert str(borrowed.loss_record(way())[1]) != said
+    kept = borrowed.loss_from_record(pickle.loads(pickle.dumps(borrowed.loss_record(loss))))
+    assert type(kept) is type(loss)
+    assert str(borrowed.loss_record(kept)[1]) == said
+    model = compiled()
+    model.compile("sgd", loss)
+    assert borrowed.compile_arguments(model)["loss"] is loss
+
+
+@on("jax", "torch")
+def test_still_stateful():
+    inputs = keras.Input((3, 2), batch_size=2)
+    layer = keras.layers.LSTM(4, stateful=True)
+    model = keras.Model(inputs, keras.layers.Dense(1)(layer(inputs)))
+    model.compile("sgd", "mse")
+    x, y = np.ones((2, 3, 2)), np.ones((2, 1))
+    if BACKEND == "torch":
+        with pytest.raises(RuntimeError, match="inplace operation"):
+            model.fit(x, y, shuffle=False, verbose=0)
+    else:
+        model.fit(x, y, shuffle=False, verbose=0)
+        assert not any(np.any(keras.ops.convert_to_numpy(state)) for state in layer.states)
+
+
+def test_still_metric_masks():
+    inputs = keras.Input((3, 1))
+    outputs = keras.layers.Dense(1, kernel_initializer="zeros")(keras.layers.Masking()(inputs))
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", "mse", metrics=["mse"])
+    x, y = np.array([[[1.0], [1.0], [0.0]]]), np.array([[[1.0], [1.0], [10.0]]])
+    loss, metric = model.train_on_batch(x, y)
+    assert loss == pytest.approx(1.0)
+    assert metric == pytest.approx(34.0 if BACKEND == "jax" else 1.0)
+
+
+def test_still_bidirectional_zeros():
+    layer = keras.layers.LSTM(2, return_sequences=True, zero_output_for_mask=False)
+    both = keras.layers.Bidirectional(layer)
+    outputs = both(np.ones((1, 3, 1), "float32"), mask=np.array([[True, True, False]]))
+    assert both.forward_layer.zero_output_for_mask
+    assert not keras.ops.convert_to_numpy(outputs)[0, 2].any()
+
+
+@on("jax")
+def test_still_odd_batches():
+    script = """
+        import keras
+        import numpy as np
+
+        keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
+        for rows in (4, 3, 1):
+            inputs = keras.Input((3,))
+            model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+            model.compile("sgd", "mse")
+            try:
+                model.fit(np.ones((rows, 3)), np.ones((rows, 1)), batch_size=4, verbose=0)
+                print("taken")
+            except (ValueError, ZeroDivisionError):
+                print("refused")
+    """
+    flags = "--xla_force_host_platform_device_count=2"
+    assert in_a_new_python(script, XLA_FLAGS=flags, JAX_PLATFORMS="cpu") == ["taken", "refused", "refused"]
+
+
+def test_still_download(tmp_path, capsys):
+    origin = tmp_path / "whole.txt"
+    origin.write_text("all of it")
+    half = tmp_path / "cache" / "datasets" / "whole.txt"  # as a killed download leaves it
+    half.parent.mkdir(parents=True)
+    half.write_text("all")
+    got = keras.utils.get_file("whole.txt", origin.as_uri(), cache_dir=tmp_path / "cache")
+    assert Path(got).read_text() == "all"
+
+
+@on("jax", "torch")
+def test_still_array_copy():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        compiled().get_weights()
+    assert any("copy keyword" in str(warning.message) for warning in caught)
+
+
+def resident():
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@on("tensorflow")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
+def test_still_optimizer_names():
+    def each(make, times=200):
+        for _ in range(20):
+            make()
+        before = resident()
+        for _ in range(times):
+            make()
+        return (resident() - before) / times / 1024
+
+    assert each(lambda: borrowed.new_optimizer("adam")) < 15
+    assert each(lambda: keras.optimizers.get("adam")) > 30
+
+
+def test_an_optimizer_keeps_its_settings_when_it_is_made_anew():
+    given = keras.optimizers.SGD(0.25, momentum=0.5, name="mine")
+    made = borrowed.new_optimizer(given)
+    assert made is not given
+    assert made.get_config() == given.get_config() | {"name": "optimizer"}
+    assert type(borrowed.new_optimizer("adam")) is type(keras.optimizers.get("adam"))
+
+
+@on("tensorflow")
+def test_still_kept_feeds():
+    feed, model = Feed(), compiled()
+    kept = weakref.ref(feed)
+    model.fit(feed, verbose=0)
+    del feed, model
+    gc.collect()
+    assert kept() is not None
+
+
+@on("tensorflow")
+def test_still_second_trace():
+    class Counted(keras.layers.Dense):
+        def call(self, inputs):
+            traced.append(1)
+            return super().call(inputs)
+
+    counts = []
+    for built in (False, True):
+        traced = []
+        model = compiled(Counted(1))
+        model.compile("adam", "mse")
+        if built:
+            model.optimizer.build(model.trainable_variables)
+        traced.clear()
+        model.fit(np.ones((4, 3)), np.ones((4, 1)), verbose=0)
+        counts.append(len(traced))
+    assert counts == [2, 1]
+
+
+@on("torch")
+def test_still_fused_lstm():
+    import torch
+
+    assert callable(torch._VF.lstm)
+    assert not hasattr(torch.nn.functional, "lstm")
+
+
+def test_still_safe_indexing():
+    assert borrowed.safe_indexing(["a", "b", "c"], [2, 0]) == ["c", "a"]
+    assert "safe_indexing" not in dir(sklearn.utils)
+
+
+def test_still_metadata_request():
+    class Own(BaseEstimator):
+        def fit(self, X, y, sample_weight=None):
+            return self
+
+        def __sklearn_clone__(self):
+            return type(self)()
+
+    with sklearn.config_context(enable_metadata_routing=True):
+        asked = Own().set_fit_request(sample_weight=True)
+        bare = clone(asked)
+        assert bare.get_metadata_routing().fit.requests != asked.get_metadata_routing().fit.requests
+        borrowed.copy_request(asked, bare)
+        assert bare.get_metadata_routing().fit.requests == {"sample_weight": True}
+
+
+def test_still_download_timeout():
+    assert "timeout" not in inspect.signature(fetch_file).parameters
+
+
+def test_still_joblib_backends():
+    with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
+        backend, jobs = get_active_backend()
+        assert (jobs, backend.inner_max_num_threads, backend.nesting_level) == (2, 1, 0)
+        assert backend.effective_n_jobs(jobs) == 2
+    assert "get_active_backend" not in dir(joblib)
