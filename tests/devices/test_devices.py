@@ -68,7 +68,7 @@ model.compile("sgd", "mse")
 x = np.random.default_rng(0).normal(size=(11, 2))
 history = training.fit(model, x, x[:, :1], epochs=2, batch_size=4)
 chapter.trained("loss", history.loss.iloc[-1], (0, 10), tolerance=1e-5, source="us")
-chapter.check("devices", devices.count(), band=(1, 2), tolerance=1, source="us")
+chapter.trained("devices", devices.count(), (1, 2), tolerance=1, source="us")
 chapter.finish()
 """
 
