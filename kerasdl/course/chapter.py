@@ -28,7 +28,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
+from types import SimpleNamespace, TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kerasdl import backends, files, names
@@ -118,6 +118,8 @@ class Chapter:
         recorded = reached.read(self._course, name)
         unedited = own and (code == recorded.get("code") or (host is not None and host.record))
         self._result.held = unedited and not asked.fast and chosen == settings
+        if self._script and not self._result.held:
+            sys.excepthook = _explain
         self._started = time.perf_counter()
         # What an earlier run found must not stand beside what this one makes.
         (self.folder / results.FILE).unlink(missing_ok=True)
@@ -274,6 +276,20 @@ class Chapter:
             if self._script is None:
                 raise error
             raise SystemExit(f"{result.chapter}: {error}")
+
+
+def _explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Where a setting was changed, training that diverges is a finding; other errors keep their traceback."""
+    if not issubclass(kind, FloatingPointError):
+        sys.__excepthook__(kind, error, trace)
+        return
+    print(stopped(error), flush=True)
+    raise SystemExit(0)
+
+
+def stopped(error: BaseException) -> str:
+    """What is said of training that was stopped because its numbers left all bounds."""
+    return f"\ntraining stopped: {error}"
 
 
 class OutOfBand(request.Refused, AssertionError):

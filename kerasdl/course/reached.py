@@ -1,7 +1,7 @@
-"""What does each chapter's full setting reach? Recorded beside the tutorials, in ``reached.json``.
+"""What does each chapter's full setting reach? Recorded beside the tutorials, in ``reached/NAME.json``.
 
-``kerasdl run --record`` writes it: of each chapter the code that ran, and for each source of data its numbers
-and seconds. A run that is not the chapter's own full one shows its numbers beside these.
+``kerasdl run --record`` writes it: the code that ran and, for each source of data, its numbers and seconds. A
+run that is not the chapter's own full one shows its numbers beside these.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from typing import Any
 from kerasdl import files
 from kerasdl.course.results import Result
 
-FILE = "reached.json"
+FOLDER = "reached"
 
 
 def code(text: str) -> str:
@@ -28,7 +28,8 @@ def code(text: str) -> str:
 
 def read(tutorials: Path, name: str) -> dict[str, Any]:
     """Return what was recorded of a chapter: its ``code`` and its ``runs``; empty where nothing was."""
-    return _load(tutorials / FILE).get(name, {})
+    path = _path(tutorials, name)
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def on(data: dict[str, str], recorded: dict[str, Any]) -> dict[str, Any]:
@@ -44,9 +45,7 @@ def record(tutorials: Path, result: Result) -> Path:
     """
     if not result.held or result.broken:
         raise ValueError(f"{result.chapter}: only a full run within its bands is recorded")
-    path = tutorials / FILE
-    every = _load(path)
-    known = every.get(result.chapter, {})
+    known = read(tutorials, result.chapter)
     # What other code reached is no longer what the chapter reaches.
     runs = known.get("runs", []) if known.get("code") == result.code else []
     runs = [run for run in runs if run["data"] != result.data]
@@ -58,10 +57,10 @@ def record(tutorials: Path, result: Result) -> Path:
             "checks": {check.name: float(f"{check.measured:.6g}") for check in result.trained},
         }
     )
-    every[result.chapter] = {"code": result.code, "runs": sorted(runs, key=lambda run: str(run["data"]))}
-    text = json.dumps(dict(sorted(every.items())), indent=1, ensure_ascii=False)
-    return files.write(path, text + "\n")
+    record = {"code": result.code, "runs": sorted(runs, key=lambda run: str(run["data"]))}
+    text = json.dumps(record, indent=1, ensure_ascii=False)
+    return files.write(_path(tutorials, result.chapter), text + "\n")
 
 
-def _load(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+def _path(tutorials: Path, name: str) -> Path:
+    return tutorials / FOLDER / f"{name}.json"

@@ -1,9 +1,13 @@
-"""Which chapters are there? Read off the scripts themselves, without running them."""
+"""Which chapters are there? Read off the scripts themselves, without running them.
+
+The folder ``tutorials`` goes in; out come titles, settings and exercises, as :class:`Script`.
+"""
 
 import ast
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kerasdl import files, names
 
@@ -19,6 +23,7 @@ class Script:
         title, summary: the heading and the first sentence of the opening cell.
         settings: each setting and its value in a full run.
         fast: what ``--fast`` changes.
+        exercises: the bullets under ``## What to try``.
     """
 
     path: Path
@@ -26,8 +31,9 @@ class Script:
     name: str
     title: str
     summary: str
-    settings: dict
-    fast: dict
+    settings: dict[str, Any]
+    fast: dict[str, Any]
+    exercises: list[str]
 
 
 def scripts() -> list[Script]:
@@ -72,10 +78,19 @@ def read(path: Path) -> Script:
         summary[0] if summary else paragraph,
         declared.get("settings", {}),
         declared.get("fast", {}),
+        _exercises(text),
     )
 
 
-def _declaration(path: Path, tree: ast.Module) -> dict:
+def _exercises(text: str) -> list[str]:
+    """The bullets of the cell headed ``## What to try``, each on one line."""
+    _, _, cell = text.partition("# ## What to try\n")
+    cell = re.split(r"^# (?:%%|## )", cell, maxsplit=1, flags=re.MULTILINE)[0]
+    prose = "\n".join(line.removeprefix("#").removeprefix(" ") for line in cell.splitlines())
+    return [" ".join(bullet.split()) for bullet in re.split(r"^- ", prose, flags=re.MULTILINE)[1:]]
+
+
+def _declaration(path: Path, tree: ast.Module) -> dict[str, Any]:
     """The literal arguments of the script's one ``course.Chapter(…)`` call."""
     calls = [
         statement.value

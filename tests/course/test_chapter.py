@@ -28,6 +28,7 @@ def chapter(monkeypatch, tmp_path):
         script = tmp_path / folder / name
         files.write(script, START.format(settings=settings or SETTINGS, fast=fast))
         monkeypatch.setattr(files, "folder", lambda _: tmp_path / "tutorials")
+        monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
         monkeypatch.setattr(sys, "argv", [str(script), "--out", str(tmp_path / "out"), *words])
         return runpy.run_path(str(script), run_name="__main__")["chapter"]
 

@@ -31,6 +31,7 @@ BODIES = {
     "within=0.5, source='us')\nchapter.finish()\n",
     "broken": "raise OSError('the disk is full')\n",
     "crash": "os.write(1, b'last words')\nos.kill(os.getpid(), 9)\n",
+    "diverging": "raise FloatingPointError('loss is inf after epoch 2: lower the learning rate')\n",
     "endless": "print('waiting', flush=True)\ntime.sleep(600)\n",
 }
 
@@ -105,6 +106,22 @@ def test_a_broken_exact_result_fails_any_run_in_one_line(tutorials, run):
         assert code == 1
         assert "v = 7, expected 0.5 ± 0.5" in said
         assert "Traceback" not in said
+
+
+def test_training_that_diverges_at_a_changed_setting_is_a_finding(tutorials, run, monkeypatch):
+    folder = tutorials("diverging")
+    code, said = run("run", "diverging", "--set", "value=7")
+    assert code == 0
+    assert "training stopped: loss is inf after epoch 2: lower the learning rate" in said
+    assert "Traceback" not in said
+    script = subprocess.run(
+        [sys.executable, str(folder / "01_diverging.py"), "--out", str(folder / "out")],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert (script.returncode, script.stderr) == (0, "")
+    assert "training stopped: loss is inf" in script.stdout
 
 
 @pytest.mark.parametrize(

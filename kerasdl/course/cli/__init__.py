@@ -64,6 +64,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_run)
 
+    command = commands.add_parser("answers", help="the answers to a chapter's exercises")
+    command.add_argument("chapter", metavar="CHAPTER", help="by name or number")
+    command.add_argument(
+        "number", nargs="*", type=int, metavar="N", help="of these exercises; none means all"
+    )
+    command.set_defaults(run=_answers)
+
     command = commands.add_parser("compare", help="hold the backends' stored results side by side")
     command.add_argument("folder", nargs="?", type=Path, help="where they are (default: as --out)")
     _add_out(command)
@@ -110,6 +117,23 @@ def _run(options: argparse.Namespace) -> int:
         options.out,
         options.record,
     )
+
+
+def _answers(options: argparse.Namespace) -> int:
+    from kerasdl.course import answers, syllabus
+
+    script = syllabus.find(options.chapter)
+    known = answers.read(script)
+    if not known:
+        raise ValueError(f"chapter {script.name!r} has no answers yet")
+    for number in options.number:
+        if not 1 <= number <= len(known):
+            raise ValueError(f"exercise {number} of {script.name!r}: give a number from 1 to {len(known)}")
+    for answer in known:
+        if not options.number or answer.number in options.number:
+            question = textwrap.fill(script.exercises[answer.number - 1], 80)
+            print(f"{answer.number}. {answer.brief}\n\n{question}\n\n{answer.text}\n")
+    return 0
 
 
 def _compare(options: argparse.Namespace) -> int:
