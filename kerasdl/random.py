@@ -1,10 +1,12 @@
-"""What is chance here? NumPy draws it all, by name, so that every backend sees the same bits.
+"""Where do random numbers come from? From named streams of NumPy's, which one seed fixes on every backend.
 
-A run is decided by its initial weights, its batch order and its dropout masks. Backends draw these
-differently from equal seeds; kerasdl draws them in NumPy, from streams that one seed fixes.
+A seed goes in; out come :class:`numpy.random.Generator` objects, one for each purpose (weights, batches,
+dropout, text). They decide a run: its initial weights, its batch order and its dropout masks. The backends'
+own generators would draw these differently from equal seeds.
 """
 
 import contextlib
+import secrets
 import sys
 import zlib
 from collections import Counter
@@ -13,28 +15,30 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 
-class _Chance:
-    """One seed and how often each of its streams was asked for."""
+class _Streams:
+    """One seed, and how often each of its streams was asked for."""
 
-    def __init__(self, seed: int | None):
-        self.seed = np.random.SeedSequence(seed).entropy
+    def __init__(self, seed: int | None) -> None:
+        if seed is not None and seed < 0:
+            raise ValueError(f"seed={seed!r}: give a whole number of at least 0")
+        self.seed = secrets.randbits(128) if seed is None else int(seed)
         self.calls: Counter[str] = Counter()
 
 
-_chance = _Chance(None)
+_streams = _Streams(None)
 
 
 def set_seed(seed: int) -> None:
-    """Fix what kerasdl's builders, batches and ``Dropout`` draw, alike on every backend.
+    """Fix what kerasdl's builders, batches and ``Dropout`` draw, to the same on every backend.
 
-    If Keras is loaded, its own generators (and Python's and NumPy's) are seeded as well, so that stock
-    layers repeat themselves on one backend; from backend to backend they still differ.
+    If Keras is loaded, its own generators (and Python's and NumPy's) are seeded as well. Stock layers then
+    repeat themselves on one backend; from backend to backend they still differ.
 
     Args:
         seed: int in [0, 2³²).
 
     Raises:
-        ValueError: the seed is out of range or no whole number.
+        ValueError: the seed is out of range or not a whole number.
 
     Example:
         >>> set_seed(7)
@@ -43,46 +47,52 @@ def set_seed(seed: int) -> None:
         >>> generator("weights").normal() == first
         True
     """
-    global _chance
+    global _streams
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
         raise ValueError(f"seed={seed!r}: give a whole number from 0 to 4294967295")
-    _chance = _Chance(int(seed))
+    _streams = _Streams(int(seed))
     if "keras" in sys.modules:
         sys.modules["keras"].utils.set_random_seed(int(seed))
 
 
 @contextlib.contextmanager
 def seeded(seed: int | None) -> Iterator[None]:
-    """Draw from ``seed`` inside the block and leave the streams outside it as they were.
+    """Draw from ``seed`` inside the block, and leave the streams outside it as they were.
 
-    ``None`` draws fresh entropy. Estimators use it to obey their ``random_state``.
+    Estimators obey their ``random_state`` by it.
+
+    Args:
+        seed: at least 0; None takes a new one from the operating system.
+
+    Raises:
+        ValueError: a negative seed.
     """
-    global _chance
-    before, _chance = _chance, _Chance(seed)
+    global _streams
+    before, _streams = _streams, _Streams(seed)
     try:
         yield
     finally:
-        _chance = before
+        _streams = before
 
 
 def agree(exchange: Callable[[np.ndarray], Iterable[int]]) -> None:
-    """Let several processes draw alike, by the seed of one of them.
+    """Let several processes draw the same numbers, by the seed of one of them.
 
     Args:
-        exchange: takes this process's seed as four numbers of 32 bits, ``(4,)`` int64, and returns the
-            chosen one's.
+        exchange: takes this process's seed as four numbers of 32 bits, ``(4,)`` of int64, and returns those
+            of the process that was chosen.
     """
-    words = np.array([(_chance.seed >> shift) & 0xFFFFFFFF for shift in range(0, 128, 32)])
-    _chance.seed = sum(int(word) << (32 * place) for place, word in enumerate(exchange(words)))
+    words = np.array([(_streams.seed >> shift) & 0xFFFFFFFF for shift in range(0, 128, 32)])
+    _streams.seed = sum(int(word) << (32 * place) for place, word in enumerate(exchange(words)))
 
 
 def stream(name: str, *key: int) -> np.random.Generator:
-    """Return the generator that the current seed, ``name`` and ``key`` fix: the same one at each call."""
-    return np.random.default_rng([*_words(_chance.seed), zlib.crc32(name.encode()), *key])
+    """Return the generator that the current seed, ``name`` and ``key`` fix; equal calls return equal ones."""
+    return np.random.default_rng([*_words(_streams.seed), zlib.crc32(name.encode()), *key])
 
 
 def generator(name: str) -> np.random.Generator:
-    """Return a new generator at each call: the n-th one of this name under the current seed.
+    """Return the next generator of this name under the current seed: each call's draws other numbers.
 
     Example:
         >>> set_seed(0)
@@ -90,11 +100,11 @@ def generator(name: str) -> np.random.Generator:
         >>> a.normal() == b.normal()
         False
     """
-    count = _chance.calls[name]
-    _chance.calls[name] += 1
+    count = _streams.calls[name]
+    _streams.calls[name] += 1
     return stream(name, count)
 
 
 def _words(entropy: int) -> list[int]:
-    """Split a large integer into 32-bit words, the form that seeds a generator on every platform alike."""
+    """Split a large integer into 32-bit words, which seed a generator in the same way on every platform."""
     return [(entropy >> shift) & 0xFFFFFFFF for shift in range(0, max(entropy.bit_length(), 1), 32)]

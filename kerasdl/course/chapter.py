@@ -100,7 +100,7 @@ class Chapter:
             if asked.fast:
                 # Few steps, many programs: to optimise these (JAX, TensorFlow) takes longer than it saves.
                 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
-            choice = backends.use(asked.backend)
+            choice = backends.use(asked.backend, train=True)
             if asked.devices > 1:
                 _share_out(asked)
         except (ValueError, RuntimeError, ModuleNotFoundError) as error:

@@ -89,6 +89,11 @@ def _chosen() -> tuple[str, str]:
         choice = backends.choose()
     except (ValueError, ModuleNotFoundError) as error:
         return "none", str(error)
+    if choice.name in backends.OTHERS:
+        return (
+            f"{choice.name} ({choice.reason}): runs models forward, recurrent layers by Keras's own loops",
+            "to train, set KERAS_BACKEND to tensorflow, jax or torch",
+        )
     return f"{choice.name} ({choice.reason})", ""
 
 

@@ -131,7 +131,7 @@ def _backends(wanted: Sequence[str]) -> list[str]:
     if "all" in wanted:
         wanted = backends.installed()
     if not wanted:
-        choice = backends.choose()
+        choice = backends.choose(train=True)
         print(f"backend: {choice.name} ({choice.reason})")
         return [choice.name]
     return list(dict.fromkeys(backends.choose(name).name for name in wanted))
