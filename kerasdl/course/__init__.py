@@ -4,7 +4,8 @@ A chapter's script needs ``course.Chapter`` alone; a notebook may say ``course.n
 The library never imports from here.
 """
 
+from kerasdl.course.agreement import agree
 from kerasdl.course.chapter import Chapter, OutOfBand
 from kerasdl.course.request import Refused, notebook, overrides
 
-__all__ = ["Chapter", "OutOfBand", "Refused", "notebook", "overrides"]
+__all__ = ["Chapter", "OutOfBand", "Refused", "agree", "notebook", "overrides"]
