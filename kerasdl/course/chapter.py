@@ -218,8 +218,9 @@ class Chapter:
             source: why it is known, in a few words.
         """
         apart = within if tolerance is None else tolerance
-        numbers = map(float, (measured, expected, within, apart))
-        self._result.record(results.Exact(name, *numbers, source))
+        self._result.record(
+            results.Exact(name, float(measured), float(expected), float(within), float(apart), source)
+        )
 
     def trained(
         self,

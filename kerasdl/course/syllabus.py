@@ -102,7 +102,7 @@ def _declaration(path: Path, tree: ast.Module) -> dict[str, Any]:
     if len(calls) != 1:
         raise ValueError(f"{path.name}: declare course.Chapter(…) once, not {len(calls)} times")
     arguments = dict(zip(("name", "settings", "fast"), calls[0].args, strict=False))
-    arguments |= {keyword.arg: keyword.value for keyword in calls[0].keywords}
+    arguments |= {keyword.arg: keyword.value for keyword in calls[0].keywords if keyword.arg}
     try:
         return {name: ast.literal_eval(value) for name, value in arguments.items()}
     except ValueError as error:

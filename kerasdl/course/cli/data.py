@@ -1,8 +1,9 @@
 """Where do the data sets come from? ``kerasdl data list · fetch · verify``."""
 
 from collections.abc import Sequence
+from functools import partial
 
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -34,14 +35,16 @@ def _fetch(wanted: Sequence[str]) -> int:
         for name in wanted:
             bar = progress.add_task(name, total=None)
             try:
-                found = datasets.fetch(
-                    name, lambda done, total, bar=bar: progress.update(bar, completed=done, total=total)
-                )
+                found = datasets.fetch(name, partial(_advance, progress, bar))
                 progress.console.print(found.note, soft_wrap=True)
             except OSError as error:  # one data set out of reach must not keep the others from coming
                 failed = True
                 progress.console.print(f"{error}", style="red", soft_wrap=True)
     return 1 if failed else 0
+
+
+def _advance(progress: Progress, bar: TaskID, done: int, total: int | None) -> None:
+    progress.update(bar, completed=done, total=total)
 
 
 def _verify(wanted: Sequence[str]) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from kerasdl import backends, names
@@ -104,7 +105,7 @@ def run(
     return 1 if failed else 0
 
 
-def _say(console, outcome: Outcome, out: Path, whole: bool) -> None:
+def _say(console: Console, outcome: Outcome, out: Path, whole: bool) -> None:
     """A chapter asked for alone shows all it printed; one of many, a line."""
     log = out / outcome.backend / outcome.script.name / LOG
     if whole and log.exists():
@@ -206,16 +207,18 @@ class _Worker:
             text=True,
             encoding="utf-8",
         )
+        assert self.process.stdout
+        self._events = self.process.stdout
 
     def __enter__(self) -> "_Worker":
         return self
 
     def __iter__(self) -> Iterator[dict]:
-        for line in self.process.stdout:
+        for line in self._events:
             yield json.loads(line)
         self.process.wait()
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
             try:
@@ -223,4 +226,4 @@ class _Worker:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        self.process.stdout.close()
+        self._events.close()

@@ -1,0 +1,160 @@
+"""How does a figure look? One canvas, colours by name, and legends that do not lie over what is drawn.
+
+A number of panels goes in; a figure and its axes come out, in the house style, whatever the caller's own
+matplotlib settings are. A figure is at most 9.6 inches wide, so that its letters can be read on a page that
+is 640 pixels wide.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, cast
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
+from matplotlib.transforms import Bbox, ScaledTranslation
+
+Colour = str | tuple[float, ...]
+
+PALETTE: list[Colour] = list(sns.color_palette("colorblind"))
+# Lines differ in dash and marker too, for a page printed in grey.
+DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2))]
+MARKERS = ["o", "s", "^", "D", "v", "P"]
+REFERENCE: dict[str, Any] = {"color": "0.45", "linewidth": 1, "linestyle": (0, (1, 1.5)), "zorder": 1}
+WIDEST = 9.6  # inches
+
+
+@contextlib.contextmanager
+def canvas(
+    columns: int = 1, rows: int = 1, width: float = 5.0, height: float = 3.6, **subplots: Any
+) -> Iterator[tuple[Figure, np.ndarray]]:
+    """Open a figure of ``rows × columns`` panels in the house style; yield it and its axes, always 2-D.
+
+    When it closes, a legend that lies over what its panel shows is moved out of the panel: beside a single
+    panel, below one of several.
+
+    Args:
+        columns, rows: number of panels.
+        width, height: of one panel, in inches; narrower where the whole would be wider than 9.6 inches.
+        **subplots: further arguments of :meth:`matplotlib.figure.Figure.subplots`, such as ``sharey``.
+
+    Example:
+        >>> with canvas(columns=2) as (figure, axes):
+        ...     line = axes[0, 0].plot([1, 2, 3])
+    """
+    style = sns.axes_style("whitegrid", {"grid.color": "0.92", "axes.edgecolor": "0.4"})
+    context = sns.plotting_context("notebook", rc={"lines.linewidth": 1.8, "lines.markersize": 5})
+    # On a page of 640 pixels a point is 0.9 pixels of such a figure: 10 points are the least to be read.
+    small = dict.fromkeys(
+        ("axes.labelsize", "axes.titlesize", "legend.fontsize"), 10.5 if columns > 2 else 11
+    )
+    ticks = dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 10)
+    with mpl.rc_context(
+        {
+            **style,
+            **context,
+            **small,
+            **ticks,
+            "legend.frameon": False,
+            "axes.prop_cycle": cycler(color=PALETTE),
+        }
+    ):
+        wide = min(columns * width, WIDEST)
+        figure = Figure((wide, rows * height), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False, **subplots)
+        yield figure, axes
+        for ax in axes.flat:
+            sns.despine(ax=ax)
+        _clear_legends(figure, axes)
+
+
+def figure_of(ax: Axes) -> Figure:
+    """Return the figure that a panel stands in."""
+    return cast(Figure, ax.figure)  # a canvas has no figures within figures
+
+
+def colours(*names: str) -> dict[str, Colour]:
+    """Give each thing a colour of its own, to be the same in every figure that is handed the result.
+
+    Args:
+        *names: of the things, as the labels of curves name them; more than the palette has share its colours.
+
+    Example:
+        >>> cells = colours("RNN", "GRU", "LSTM")
+        >>> cells["GRU"] == PALETTE[1]
+        True
+    """
+    return {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(names)}
+
+
+def looks(labels: Iterable[str], pinned: Mapping[str, Colour] | None = None) -> dict[str, dict[str, Any]]:
+    """Return for each label the ``color``, ``linestyle`` and ``marker`` of its line.
+
+    A pinned label has its colour, and the dash and the marker that go with it; the others share what is left.
+
+    Args:
+        labels: in their order.
+        pinned: label → colour, as :func:`colours` gives it.
+    """
+    pinned = dict(pinned or {})
+    free = [colour for colour in PALETTE if colour not in pinned.values()] or PALETTE
+    for label in labels:
+        if label not in pinned:
+            taken = len([name for name in pinned if pinned[name] in free])
+            pinned[label] = free[taken % len(free)]
+    found = {}
+    for place, label in enumerate(labels):
+        number = PALETTE.index(pinned[label]) if pinned[label] in PALETTE else place
+        found[label] = {
+            "color": pinned[label],
+            "linestyle": DASHES[number % len(DASHES)],
+            "marker": MARKERS[number % len(MARKERS)],
+        }
+    return found
+
+
+def _clear_legends(figure: Figure, axes: np.ndarray) -> None:
+    """Move every legend that lies over what its panel shows out of that panel."""
+    if not any(ax.get_legend() for ax in axes.flat):
+        return
+    figure.draw_without_rendering()
+    for ax in axes.flat:
+        legend = ax.get_legend()
+        if legend is None or not _covers(ax, legend.get_window_extent()):
+            continue
+        # Beside a panel there is room in a figure of one: the figure grows, and the panel keeps its size.
+        if axes.size == 1 and figure.get_figwidth() + (extra := _inches(legend, figure)) <= WIDEST:
+            figure.set_figwidth(figure.get_figwidth() + extra)
+            legend.set_loc("center left")
+            legend.set_bbox_to_anchor((1.0, 0.5), transform=ax.transAxes)
+            continue
+        below = (ax.get_window_extent().y0 - ax.xaxis.get_tightbbox().y0) / figure.dpi
+        figure.set_figheight(figure.get_figheight() + legend.get_window_extent().height / figure.dpi)
+        legend.set_loc("upper center")
+        drop = ScaledTranslation(0, -below, figure.dpi_scale_trans)
+        legend.set_bbox_to_anchor((0.5, 0.0), transform=ax.transAxes + drop)
+
+
+def _inches(legend: Any, figure: Figure) -> float:
+    return legend.get_window_extent().width / figure.dpi
+
+
+def _covers(ax: Axes, box: Bbox) -> bool:
+    """Whether a line, a point or a bar of the panel lies under this box, in pixels."""
+    for line in ax.get_lines():
+        # A reference line runs through the whole panel: no place is free of it, and it stays readable.
+        if line.get_transform() == ax.transData and _touches(line.get_path(), line.get_transform(), box):
+            return True
+    for collection in ax.collections:
+        offsets = collection.get_offset_transform().transform(collection.get_offsets())
+        if len(offsets) > 1 and any(box.contains(*point) for point in offsets):
+            return True
+    return any(box.overlaps(patch.get_window_extent()) for patch in ax.patches)
+
+
+def _touches(path: Any, transform: Any, box: Bbox) -> bool:
+    shown = transform.transform_path(path).cleaned(remove_nans=True)
+    return len(shown.vertices) > 1 and bool(shown.intersects_bbox(box, filled=False))
