@@ -1,12 +1,12 @@
 """How does a Keras model predict numbers for scikit-learn?"""
 
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
-import keras
 import numpy as np
 from sklearn.base import RegressorMixin
 
-from kerasdl.estimators.base import KerasEstimator
+from kerasdl.estimators.estimator import KerasEstimator
+from kerasdl.estimators.targets import Numbers
 
 
 class KerasRegressor(RegressorMixin, KerasEstimator):
@@ -50,43 +50,21 @@ class KerasRegressor(RegressorMixin, KerasEstimator):
         (50,)
     """
 
-    target_checks: ClassVar[dict] = {"multi_output": True, "y_numeric": True}
+    _target_checks: ClassVar[dict[str, bool]] = {"multi_output": True, "y_numeric": True}
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
 
-    def partial_fit(self, X, y, sample_weight=None) -> "KerasRegressor":
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one pass over these rows; the first call builds the model. Arguments as ``fit``'s."""
-        return self._pass(X, y, sample_weight, self.learn_targets)
+        return self._one_pass(X, y, sample_weight)
 
-    def predict(self, X) -> np.ndarray:
+    def predict(self, X: Any) -> np.ndarray:
         """Return predictions of shape ``(samples,)``, or ``(samples, targets)`` where y had two axes."""
-        return self.decide(self.outputs(X))
+        outputs = self._outputs(X)
+        return self._head.decide(outputs)
 
-    # The steps that differ from the classifier's.
-
-    def learn_targets(self, y: np.ndarray, again: bool = False) -> int:
-        """Take note of the targets' shape and return their number."""
-        targets = 1 if y.ndim == 1 else y.shape[1]
-        if again and (y.ndim == 1, targets) != (self._one_target, self.model_.output_shape[-1]):
-            raise ValueError(f"y has shape {y.shape}, unlike in the training before: fit a new model")
-        self._one_target = y.ndim == 1
-        return targets
-
-    def encode(self, y: np.ndarray) -> np.ndarray:
-        """Return the targets as the loss takes them, ``(samples, targets)``."""
-        return np.asarray(y, float).reshape(len(y), -1)
-
-    def strata(self, y: np.ndarray) -> None:
-        """Return what a validation part is stratified by: nothing."""
-
-    def loss_for(self, model: keras.Model) -> str | keras.losses.Loss:
-        """Return the loss to compile with."""
-        return "mse" if self.loss is None else self.loss
-
-    def decide(self, outputs: np.ndarray) -> np.ndarray:
-        """Return predictions from the model's outputs, ``(samples, targets)``."""
-        outputs = np.asarray(outputs, float)
-        return outputs[:, 0] if self._one_target else outputs
+    def _targets(self, y: np.ndarray) -> Numbers:
+        return Numbers.of(y)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import ParameterGrid
 
-from kerasdl.selection.folds import Folds
+from kerasdl.selection.folds import split
 from kerasdl.selection.judging import judge
 
 
@@ -37,14 +38,14 @@ class GridSearch:
 
 def grid_search(
     estimator: BaseEstimator,
-    X,
-    y,
+    X: Any,
+    y: Any,
     grid: Mapping[str, Sequence] | Sequence[Mapping[str, Sequence]],
-    cv=None,
+    cv: Any = None,
     *,
     scoring: str | Callable | None = None,
     lower_is_better: bool = False,
-    sample_weight=None,
+    sample_weight: Any = None,
     vectorize: bool | str = "auto",
 ) -> GridSearch:
     """Judge every setting of a grid on the same folds.
@@ -77,18 +78,18 @@ def grid_search(
     if not settings:
         raise ValueError(f"grid={grid!r} holds no setting: give each name at least one value")
     scorer = check_scoring(estimator, scoring=scoring)
-    folds = Folds(X, y, cv, sample_weight, estimator)
+    folds = split(X, y, cv, sample_weight, estimator)
     estimators = [clone(estimator).set_params(**setting) for setting in settings]
     judged, engine, reason = judge(estimators, folds, scorer, vectorize, settings)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for setting, folds_judged in zip(settings, judged, strict=True):
         try:
             found = [fold.row for fold in folds_judged]
         except FloatingPointError:  # one setting that diverges is a finding, not the end of the search
-            found = [{"train": np.nan, "valid": np.nan, "seconds": np.nan} for _ in folds.folds]
+            found = [{"train": np.nan, "valid": np.nan, "seconds": np.nan} for _ in folds]
         for number, row in enumerate(found, start=1):
             kept = {name: row[name] for name in ("train", "valid", "seconds")}
-            rows.append({"setting": len(rows) // len(folds.folds), **setting, "fold": number, **kept})
+            rows.append({"setting": len(rows) // len(folds), **setting, "fold": number, **kept})
     scores = pd.DataFrame(rows)
     sign = 1 if lower_is_better else -1
     grouped = scores.groupby("setting")

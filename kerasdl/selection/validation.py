@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.metrics import check_scoring
 
-from kerasdl.selection.folds import Folds
+from kerasdl.selection.folds import split
 from kerasdl.selection.judging import judge
 
 
@@ -39,7 +40,7 @@ class CrossValidation:
         return self.scores[["train", "valid"]].mean()
 
 
-def log_rmse(estimator: BaseEstimator, X, y: np.ndarray) -> float:
+def log_rmse(estimator: BaseEstimator, X: Any, y: Any) -> float:
     """Return the RMSE between the logarithms of prediction and target: a scorer, and an error (0 is best).
 
     Predictions below 1 count as 1, as in Kaggle's house-price competition entries by linear models.
@@ -56,12 +57,12 @@ def log_rmse(estimator: BaseEstimator, X, y: np.ndarray) -> float:
 
 def cross_validate(
     estimator: BaseEstimator,
-    X,
-    y,
+    X: Any,
+    y: Any,
     *,
-    cv=None,
+    cv: Any = None,
     scoring: str | Callable | None = None,
-    sample_weight=None,
+    sample_weight: Any = None,
     vectorize: bool | str = "auto",
 ) -> CrossValidation:
     """Train and score an estimator on each fold, all of it, preprocessing included, inside the fold.
@@ -106,14 +107,14 @@ def cross_validate(
         (4, 6)
     """
     scorer = check_scoring(estimator, scoring=scoring)
-    folds = Folds(X, y, cv, sample_weight, estimator)
+    folds = split(X, y, cv, sample_weight, estimator)
     (judged,), engine, reason = judge([estimator], folds, scorer, vectorize)
     predictions = np.full(folds.y.shape, *((None, object) if is_classifier(estimator) else (np.nan,)))
     rows, histories = [], []
-    for fold, found in zip(folds.folds, judged, strict=True):
+    for fold, found in zip(folds, judged, strict=True):
         if found.history is not None:
             histories.append(found.history)
-        predictions[fold.valid] = found.predictions
+        predictions[fold.valid.rows] = found.predictions
         rows.append(found.row)
     if all(answer is not None for answer in predictions.flat):
         predictions = predictions.astype(folds.y.dtype if is_classifier(estimator) else float)

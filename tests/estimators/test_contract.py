@@ -17,6 +17,8 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from kerasdl import layers, models
 from kerasdl.estimators import KerasClassifier, KerasRegressor
+from kerasdl.estimators.steps import Steps
+from kerasdl.estimators.targets import Labels
 
 BACKEND = keras.backend.backend()
 SLOW = pytest.mark.slow
@@ -112,7 +114,7 @@ def one_probability(features):
 def test_outputs_are_read_as_what_they_are(blobs, build):
     X, y = blobs[0], (blobs[1] == 0).astype(int)
     model = classifier().set_params(build=build, epochs=24).fit(X, y)
-    outputs = model.outputs(X)
+    outputs = model.model_.predict(X, verbose=0)
     if build is one_logit:
         outputs = 1 / (1 + np.exp(-outputs.astype(float)))
     np.testing.assert_allclose(model.predict_proba(X)[:, 1], outputs[:, -1], rtol=1e-5)
@@ -230,9 +232,10 @@ def test_a_second_fit_may_be_on_other_columns(blobs):
 def test_rows_kept_aside_are_stratified_and_weighted(blobs):
     X, y = blobs
     model = classifier(early_stopping=4, validation_fraction=0.2)
-    with model.chance():
-        model.learn_targets(y)
-        feed = model.feed(X, y, np.linspace(1, 2, 60))
+    steps = Steps(model, Labels.of(y))
+    with steps.chance():
+        compiled = steps.compiled(X.shape[1:])
+        feed = steps.feed(compiled.head, X, y, np.linspace(1, 2, 60))
     assert np.bincount(feed.validation[1][:, 0]).tolist() == [4, 4, 4]
     assert len(feed.x) == 48
     assert feed.weight.mean() == pytest.approx(1)

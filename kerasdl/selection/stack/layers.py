@@ -1,8 +1,12 @@
-"""What is one model of many? The same layers with one more axis, the members', in front."""
+"""What is one model of many? The same layers with one more axis, the members', in front.
+
+Here are those layers, the stack that they make up, and optimizers that treat each member by itself.
+"""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any, TypeAlias
 
 import keras
 from keras import ops
@@ -10,11 +14,13 @@ from keras import ops
 from kerasdl.layers.dropout import hashed
 from kerasdl.selection.stack.plan import PLAIN
 
+Tensor: TypeAlias = Any  # whatever the backend calls one
+
 
 class Dense(keras.layers.Layer):
     """``(members, rows, features)`` times a kernel for each member; penalties for each as well."""
 
-    def __init__(self, members: int, features: int, units: int, activation, use_bias: bool):
+    def __init__(self, members: int, features: int, units: int, activation: Any, use_bias: bool):
         super().__init__()
         self.activation = keras.activations.get(activation)
         self.kernel = self.add_weight(shape=(members, features, units), initializer="zeros", name="kernel")
@@ -26,14 +32,14 @@ class Dense(keras.layers.Layer):
         self.built = True
 
     @property
-    def arrays(self) -> list:
+    def arrays(self) -> list[keras.Variable]:
         return [self.kernel] if self.bias is None else [self.kernel, self.bias]
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         x = ops.matmul(x, self.kernel)
         return self.activation(x if self.bias is None else x + self.bias)
 
-    def penalty(self, used: Sequence[bool]):
+    def penalty(self, used: Sequence[bool]) -> Tensor:
         """Return each member's penalty, of the kinds (l1, l2) on the kernel and on the bias that are used."""
         weights = [self.kernel, self.kernel, self.bias, self.bias]
         sizes = [ops.abs, ops.square, ops.abs, ops.square]
@@ -47,7 +53,9 @@ class Dense(keras.layers.Layer):
 class BatchNormalization(keras.layers.Layer):
     """Normalises each member over those of its rows that count (Ioffe & Szegedy 2015)."""
 
-    def __init__(self, members: int, features: int, momentum: float, epsilon: float, center, scale):
+    def __init__(
+        self, members: int, features: int, momentum: float, epsilon: float, center: bool, scale: bool
+    ):
         super().__init__()
         self.momentum, self.epsilon = momentum, epsilon
         shape = (members, 1, features)
@@ -59,10 +67,10 @@ class BatchNormalization(keras.layers.Layer):
         self.built = True
 
     @property
-    def arrays(self) -> list:
+    def arrays(self) -> list[keras.Variable]:
         return [v for v in (self.gamma, self.beta, self.mean, self.variance) if v is not None]
 
-    def call(self, x, rows=None):
+    def call(self, x: Tensor, rows: Tensor | None = None) -> Tensor:
         mean, variance = self.mean, self.variance
         if rows is not None:
             share = rows / ops.maximum(ops.sum(rows, axis=1, keepdims=True), 1)
@@ -87,7 +95,7 @@ class Dropout(keras.layers.Layer):
         self.scales = new(shape=(rates, 1, 1), name="scales")
         self.built = True
 
-    def call(self, x, step=None):
+    def call(self, x: Tensor, step: Tensor | None = None) -> Tensor:
         if step is None:
             return x
         keys = ops.convert_to_tensor(self.keys)
@@ -117,7 +125,16 @@ class Stack(keras.Model):
     """
 
     def __init__(
-        self, shared, shapes, penalised, dropout, streams, loss, features: int, batch: int, reports: int
+        self,
+        shared: Sequence[tuple[str, str]],
+        shapes: Sequence[Sequence[tuple[int, ...]]],
+        penalised: Sequence[Sequence[bool]],
+        dropout: Mapping[int, tuple[int, int]],
+        streams: tuple[int, ...],
+        loss: Callable[[Tensor, Tensor], Tensor],
+        features: int,
+        batch: int,
+        reports: int,
     ):
         super().__init__()
         self.streams, self.rowwise, self.batch = streams, loss, batch
@@ -125,7 +142,7 @@ class Stack(keras.Model):
         self.own = streams != tuple(range(members))
         self.penalised = penalised
         self.dropouts = {str(place): Dropout(*numbers) for place, numbers in dropout.items()}
-        self.stack = []
+        self.stack: list[keras.layers.Layer | None] = []
         for (kind, settings), own in zip(shared, shapes, strict=True):
             settings = json.loads(settings)
             if kind == "Dense":
@@ -145,11 +162,11 @@ class Stack(keras.Model):
         )
         self.built = True
 
-    def __call__(self, inputs, training: bool = False):
+    def __call__(self, inputs: Sequence[Tensor], training: bool = False) -> Tensor:
         # Past Keras's checks of what comes in: run eagerly, they take longer than the layers.
         return self.call(inputs, training)
 
-    def call(self, inputs, training: bool = False):
+    def call(self, inputs: Sequence[Tensor], training: bool = False) -> Tensor:
         x, counted = inputs[0], inputs[1]
         rows = self.batch if training else -1
         x = self._members(ops.reshape(x, (max(self.streams) + 1, rows, self.features)))
@@ -166,19 +183,30 @@ class Stack(keras.Model):
             self.step.assign(self.step + 1)  # last: on torch, ``step`` is the variable's own memory
         return x
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Sequence[Tensor],
+        y: Tensor = None,
+        y_pred: Tensor = None,
+        sample_weight: Tensor | None = None,
+        training: bool = True,
+    ) -> Tensor:
         _, _, coefficients, shares = x
         losses = self.rowwise(self._members(y), y_pred)
         each = ops.sum(losses * self._members(coefficients), axis=1)
-        for layer, used in zip(self.stack, self.penalised, strict=True):
-            if any(used):
-                each = each + layer.penalty(used)
+        for penalty in self.penalties():
+            each = each + penalty
         shares = self._members(shares)
         # Where a report has no part of this batch, even a loss that is NaN leaves it alone.
         self.record.assign_add(ops.where(shares > 0, shares * each[:, None], 0.0))
         return ops.sum(each)
 
-    def _members(self, values):
+    def penalties(self) -> list[Tensor]:
+        """Return the members' penalties, ``(members,)``, of each layer that has any."""
+        pairs = zip(self.stack, self.penalised, strict=True)
+        return [layer.penalty(used) for layer, used in pairs if layer is not None and any(used)]
+
+    def _members(self, values: Tensor) -> Tensor:
         return ops.take(values, ops.convert_to_tensor(self.streams, "int32"), axis=0) if self.own else values
 
 
@@ -189,15 +217,15 @@ def optimizer(name: str, config: dict, members: int, varied: bool) -> keras.opti
     where they are ``varied`` the steps are taken at one rate and then shortened, each member's to its own
     share of it.
     """
-    kind = type(keras.optimizers.get(name))
+    kind: Any = type(keras.optimizers.get(name))
     clipnorm, together = config.get("clipnorm"), config.get("global_clipnorm")
 
     class Members(kind):
-        def build(self, variables):
+        def build(self, variables: list[keras.Variable]) -> None:
             super().build(variables)
             self.share = self.add_variable((members, 1, 1), initializer="ones", name="share")
 
-        def apply(self, grads, trainable_variables=None):
+        def apply(self, grads: list[Tensor], trainable_variables: Any = None) -> None:
             variables = self._trainable_variables if trainable_variables is None else trainable_variables
             if clipnorm or together:
                 squares = [ops.sum(ops.square(g), axis=(1, 2), keepdims=True) for g in grads]

@@ -1,9 +1,13 @@
-"""Can this model be one of many? A dense stack can: its plan says what members share and what is theirs."""
+"""Can this model be one of many? A dense stack can: its plan says what members share and what is theirs.
+
+In goes a built model, a loss or an optimizer; out comes what tells it from others and what it may differ in,
+or the reason why it must be trained by itself.
+"""
 
 import inspect
 import json
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -59,7 +63,10 @@ def read(model: keras.Model) -> Plan:
     """
     if type(model).__name__ not in ("Functional", "Sequential") or len(model.inputs) != 1:
         raise Unstackable(f"{type(model).__name__} {model.name!r} is no plain path from one input")
-    shared, arrays, penalties, dropout = [], [], [], {}
+    shared: list[tuple[str, str]] = []
+    arrays: list[list[np.ndarray]] = []
+    penalties: list[tuple[float, ...]] = []
+    dropout: dict[int, tuple[float, int]] = {}
     tensor = model.inputs[0]
     for layer in model.layers:
         if isinstance(layer, keras.layers.InputLayer):
@@ -113,7 +120,7 @@ def _read(layer: keras.layers.Layer, first: bool) -> tuple[dict, tuple]:
     raise Unstackable(f"layer {layer.name!r} ({kind.__module__.split('.')[0]}'s {kind.__name__}) has no twin")
 
 
-def _penalty(layer: keras.layers.Layer, regularizer) -> tuple[float, float]:
+def _penalty(layer: keras.layers.Layer, regularizer: Any) -> tuple[float, float]:
     if regularizer is None:
         return 0.0, 0.0
     if type(regularizer) not in (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2):
@@ -121,11 +128,11 @@ def _penalty(layer: keras.layers.Layer, regularizer) -> tuple[float, float]:
     return float(getattr(regularizer, "l1", 0.0)), float(getattr(regularizer, "l2", 0.0))
 
 
-def _numpy(variable) -> np.ndarray:
+def _numpy(variable: keras.Variable) -> np.ndarray:
     return keras.ops.convert_to_numpy(variable)
 
 
-def rowwise(loss) -> tuple[Callable, str]:
+def rowwise(loss: Any) -> tuple[Callable, str]:
     """Return the function (targets, outputs) → one number a row of a loss, and what tells it from others.
 
     Raises:
@@ -143,7 +150,7 @@ def rowwise(loss) -> tuple[Callable, str]:
     return loss.call, str(sorted((name, str(value)) for name, value in settings.items()))
 
 
-def optimizer_settings(optimizer: keras.optimizers.Optimizer) -> tuple[str, dict, float | None]:
+def settings(optimizer: keras.optimizers.Optimizer) -> tuple[str, dict, float | None]:
     """Return an optimizer's name, its settings without the rate, and the rate (None where a schedule).
 
     Raises:

@@ -1,0 +1,157 @@
+"""How are all folds of all settings fitted at once? As members of stacks, one for all of the same shapes.
+
+In go Keras estimators and folds; out comes, for each estimator and fold, what its scorers get to see. Each
+member has the initial weights, batches and masks that it would have alone.
+"""
+
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+
+from kerasdl import random, training
+from kerasdl.estimators.estimator import KerasEstimator
+from kerasdl.estimators.steps import Built, Compiled, Steps
+from kerasdl.selection.fitted import Fitted, Own, Shared, remembering
+from kerasdl.selection.folds import Fold, Folds
+from kerasdl.selection.prepared import Prepared, last, pad, preparation, prepare, widened
+from kerasdl.selection.stack import plan
+from kerasdl.selection.stack.members import Member, Trained, kin
+from kerasdl.selection.stack.train import train
+
+
+def fit_together(estimators: list[BaseEstimator], folds: Folds) -> list[list[Fitted]]:
+    """Fit Keras estimators, each on every fold, as one model for all that share their layers' shapes.
+
+    Returns:
+        For each estimator its folds in order.
+
+    Raises:
+        Unstackable: one of them can't be part of a stack; the line says why.
+    """
+    started = time.perf_counter()
+    rows, templates = _Rows(folds), _Templates()
+    candidates = [
+        _candidate(setting, estimator, fold, prepared, templates)
+        for setting, estimator in enumerate(estimators)
+        for fold, prepared in zip(folds, rows.of(estimator), strict=True)
+    ]
+    groups: dict[tuple, list[_Candidate]] = {}
+    for candidate in candidates:
+        groups.setdefault(kin(candidate.member), []).append(candidate)
+    trained: dict[int, Trained] = {}
+    for group in groups.values():
+        found = train([c.member for c in group], [[c.prepared.train, c.prepared.valid] for c in group])
+        trained |= {id(candidate): one for candidate, one in zip(group, found, strict=True)}
+    seconds = (time.perf_counter() - started) / len(candidates)
+    fitted: list[list[Fitted]] = [[] for _ in estimators]
+    for candidate in candidates:
+        fitted[candidate.setting].append(candidate.fitted(trained[id(candidate)], seconds))
+    return fitted
+
+
+class _Rows:
+    """Each fold's rows, prepared once for all estimators that prepare them alike, all of one width."""
+
+    def __init__(self, folds: Folds):
+        self._folds = folds
+        self._known: dict[str, list[tuple[str, Prepared]]] = {}
+
+    def of(self, estimator: BaseEstimator) -> list[tuple[str, Prepared]]:
+        """Return each fold's rows, and what tells this preparation from others."""
+        how = preparation(estimator)
+        if how not in self._known:
+            wide = widened([prepare(estimator, fold) for fold in self._folds])
+            self._known[how] = [(how, prepared) for prepared in wide]
+        return self._known[how]
+
+
+class _Template(NamedTuple):
+    """A built model that shows one member's weights, the call that made it, its plan."""
+
+    built: Built
+    shared: Shared
+    plan: plan.Plan
+
+
+class _Templates:
+    """Models built once for all members that start from equal weights."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple, _Template] = {}
+
+    def of(self, steps: Steps, shape: tuple[int, ...], alike: tuple) -> _Template:
+        """Return the model of these steps for rows of this shape; members ``alike`` start alike."""
+        if (*alike, shape) not in self._known:
+            with steps.chance():
+                built = steps.built(shape)
+            self._known[(*alike, shape)] = _Template(built, Shared(built.model), plan.read(built.model))
+        return self._known[(*alike, shape)]
+
+
+class _Candidate(NamedTuple):
+    """One setting on one fold, ready to be trained."""
+
+    setting: int
+    estimator: KerasEstimator
+    fold: Fold
+    prepared: Prepared
+    template: _Template
+    compiled: Compiled
+    member: Member
+
+    def fitted(self, trained: Trained, seconds: float) -> Fitted:
+        """Return what scorers get to see of it."""
+        features = self.prepared.train.shape[1]
+        self.estimator._take_over(self.compiled, trained.history, features=features)
+        sides = (self.fold.train.X, self.fold.valid.X)
+        known = list(zip(sides, trained.outputs, strict=True))
+        weights = [array for arrays in trained.arrays for array in arrays]
+        own = Own(self.template.shared, weights)
+        whole = self.prepared.whole(self.estimator)
+        return remembering(whole, self.prepared.shape[-1], seconds, known, own)
+
+
+def _candidate(
+    setting: int,
+    estimator: BaseEstimator,
+    fold: Fold,
+    rows: tuple[str, Prepared],
+    templates: _Templates,
+) -> _Candidate:
+    """Return one setting on one fold, with the weights, order and masks that it would have alone."""
+    how, prepared = rows
+    model_estimator = clone(last(estimator))
+    widest = prepared.train.shape[1:]
+    steps = model_estimator._new_steps(fold.train.y)
+    # Equal seeds draw equal weights: one model then shows those of all folds of this width.
+    fixed = isinstance(model_estimator.random_state, (int, np.integer))
+    alike: tuple[Any, ...] = (setting, steps.targets.outputs, *(() if fixed else (fold.number,)))
+    wide = templates.of(steps, widest, alike)
+    narrow = templates.of(steps, prepared.shape, alike)
+    if prepared.shape != widest and not wide.plan.indifferent_to_padding():
+        raise plan.Unstackable("folds differ in columns, and more than a dense layer looks at these")
+    arrays = [
+        [pad(ours, theirs.shape) for ours, theirs in zip(own, wider, strict=True)]
+        for own, wider in zip(narrow.plan.arrays, wide.plan.arrays, strict=True)
+    ]
+    model = wide.built.model
+    head = steps.head(model)
+    with steps.chance():
+        feed = steps.feed(head, prepared.train, fold.train.y, fold.train.weight)
+        training.check_targets(model, feed.y)
+        order = int(random.generator("batches").integers(2**32))
+    validation = None if feed.validation is None else feed.validation[0].tobytes()
+    member = Member(
+        steps.length(),
+        head.loss,
+        wide.plan._replace(arrays=arrays),
+        feed,
+        order,
+        (how, fold.number, order, validation),
+        plan.settings(steps.optimizer()),
+        model_estimator.verbose,
+    )
+    compiled = Compiled(model, wide.built.recipe, head)
+    return _Candidate(setting, model_estimator, fold, prepared, wide, compiled, member)

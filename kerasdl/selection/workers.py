@@ -1,0 +1,103 @@
+"""How are folds judged on an engine's workers? Each setting on each fold is a piece of work.
+
+In go an engine, estimators and folds; out come the judged folds, or an error that holds those that were.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+
+from kerasdl import engines
+from kerasdl.selection.folds import Folds, split
+from kerasdl.selection.in_turn import Way, way
+from kerasdl.selection.scoring import Judged, score
+
+
+class FoldsLost(RuntimeError):
+    """Workers died with some folds.
+
+    Attributes:
+        scores: a table of the folds that were judged all the same, a row each: the settings of a grid,
+            ``fold``, then the columns of :attr:`CrossValidation.scores`.
+    """
+
+    def __init__(self, message: str, scores: pd.DataFrame | None = None):
+        super().__init__(message)
+        self.scores = scores
+
+
+class Work:
+    """All that a worker may be asked to do; it keeps its last setting's compiled model for the next fold."""
+
+    def __init__(
+        self,
+        X: Any,
+        y: np.ndarray,
+        splits: list[tuple[np.ndarray, np.ndarray]],
+        weight: np.ndarray | None,
+        estimators: list[BaseEstimator],
+        scorer: Callable,
+    ):
+        self.folds = split(X, y, splits, weight, estimators[0])
+        self.estimators, self.scorer = estimators, scorer
+        self.present: tuple[int, Way] | None = None
+
+    def __call__(self, setting: int, number: int) -> Judged:
+        if self.present is None or self.present[0] != setting:
+            self.present = setting, way(self.estimators[setting], self.folds)
+        fold = self.folds.folds[number]
+        return score(self.present[1].fit(fold), fold, self.scorer)
+
+
+def sent(
+    engine: engines.Engine,
+    estimators: list[BaseEstimator],
+    folds: Folds,
+    scorer: Callable,
+    settings: Sequence[dict[str, Any]],
+) -> list[Iterator[Judged]]:
+    """Have every setting judged on every fold by workers.
+
+    Raises:
+        FoldsLost: workers died with some folds.
+    """
+    splits = [(fold.train.rows, fold.valid.rows) for fold in folds]
+    work = (Work, (folds.X, folds.y, splits, folds.weight, estimators, scorer))
+    calls = [(setting, fold.number) for setting in range(len(estimators)) for fold in folds]
+    found: dict[tuple[int, int], Judged | FloatingPointError] = {}
+    lost: dict[str, Exception] = {}
+    for place, judged, error in engines.run(engine, work, calls, "folds"):
+        setting, number = calls[place]
+        where = f"fold {number + 1}" + (f" of {settings[setting]}" if settings[setting] else "")
+        if isinstance(error, engines.WorkerLost):
+            lost[where] = error
+        elif isinstance(error, FloatingPointError):
+            found[setting, number] = error
+        elif error is None:
+            found[setting, number] = judged
+        else:
+            error.add_note(f"in {where}, on a worker of {engine.name}")
+            raise error
+    if lost:
+        rows = [
+            {**settings[setting], "fold": number + 1, **judged.row}
+            for (setting, number), judged in sorted(found.items(), key=lambda item: item[0])
+            if isinstance(judged, Judged)
+        ]
+        raise FoldsLost(
+            f"a worker died with {'; '.join(lost)}, twice: it may need more memory than there is. The other "
+            f"{len(rows)} of {len(calls)} folds are in this error's scores",
+            pd.DataFrame(rows),
+        ) from next(iter(lost.values()))
+    return [_raising([found[n, fold.number] for fold in folds]) for n in range(len(estimators))]
+
+
+def _raising(outcomes: list[Judged | FloatingPointError]) -> Iterator[Judged]:
+    """Yield the outcomes until one is an error, and raise that."""
+    for outcome in outcomes:
+        if isinstance(outcome, FloatingPointError):
+            raise outcome
+        yield outcome
