@@ -1,4 +1,7 @@
-"""Is the derivative right? Move each number a little to both sides and see what the loss really does."""
+"""Is the derivative right? Move each number a little to both sides and see what the loss really does.
+
+A layer and its inputs go in; out comes a report that compares its gradients with central differences.
+"""
 
 import copy
 from collections.abc import Callable
@@ -148,28 +151,31 @@ def gradient_check(
     """
     subject = copy.deepcopy(layer)
     floats = [np.asarray(value).dtype.kind == "f" for value in inputs]
-    inputs = [np.array(v, dtype=np.float64) if f else v for v, f in zip(inputs, floats, strict=True)]
-    supervised = isinstance(subject, Network) and len(inputs) == 2
+    values = [np.array(v, dtype=np.float64) if f else v for v, f in zip(inputs, floats, strict=True)]
 
-    def forward():
+    def forward() -> tuple[Layer, np.ndarray | float]:
         fresh = copy.deepcopy(subject)
-        return fresh, fresh.loss(*inputs, training=True) if supervised else fresh.forward(*inputs)
+        if isinstance(fresh, Network) and len(values) == 2:
+            x, target = values
+            return fresh, fresh.loss(x, target, training=True)
+        return fresh, fresh.forward(*values)
 
     fresh, output = forward()
     rng = np.random.default_rng(seed)
-    projection = np.ones(()) if np.ndim(output) == 0 else rng.normal(size=output.shape)
-    to_inputs = fresh.backward(fresh.objective.backward() if supervised else projection)
-    to_inputs = to_inputs if isinstance(to_inputs, tuple) else (to_inputs,)
+    projection = np.ones(()) if np.ndim(output) == 0 else rng.normal(size=np.shape(output))
+    start = fresh.objective.backward() if isinstance(fresh, Network) and len(values) == 2 else projection
+    found = fresh.backward(start)
+    to_inputs = found if isinstance(found, tuple) else (found,)
 
     missing = set(subject.parameters) - set(fresh.gradients)
     if missing:
         raise ValueError(f"backward left out the gradients of {', '.join(sorted(missing))}")
     pairs = [(name, array, fresh.gradients[name]) for name, array in subject.parameters.items()]
     names = ["input"] if len(to_inputs) == 1 else [f"input{i + 1}" for i in range(len(to_inputs))]
-    with_target = zip(names, inputs, to_inputs, floats, strict=False)  # a loss has no gradient for its target
+    with_target = zip(names, values, to_inputs, floats, strict=False)  # a loss has no gradient for its target
     pairs += [(name, value, gradient) for name, value, gradient, is_float in with_target if is_float]
 
-    def scalar(_):
+    def scalar(_: np.ndarray) -> float:
         return float(np.sum(projection * forward()[1]))
 
     errors = [GradientError.between(n, g, numerical_gradient(scalar, array, step)) for n, array, g in pairs]

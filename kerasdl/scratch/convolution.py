@@ -1,14 +1,19 @@
 """What does a convolution compute? One small affine map at every place of an image, with shared weights.
 
-Images are ``(batch, height, width, channels)``. Windows, strides and padding follow Keras: ``"valid"`` keeps
-to the image, ``"same"`` gives ⌈size / stride⌉ places and puts an odd cell of padding at the bottom and right.
+Here are the convolution, maximum and average pooling, and the flattening behind them; images go in and come
+out. Images are ``(batch, height, width, channels)``. Windows, strides and padding follow Keras: ``"valid"``
+keeps to the image, ``"same"`` gives ⌈size / stride⌉ places and puts an odd cell of padding at the bottom and
+right.
 """
+
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike
 
 from kerasdl import checks
-from kerasdl.scratch.initial import glorot_uniform
+from kerasdl.scratch.initial import Seed, glorot_uniform
 from kerasdl.scratch.layer import Layer, as_floats
 
 Pair = int | tuple[int, int]
@@ -17,7 +22,7 @@ Pair = int | tuple[int, int]
 class Sliding(Layer):
     """A window of ``size`` that moves over the image by ``strides``: what convolution and pooling share."""
 
-    def __init__(self, size: Pair, strides: Pair, padding: str, **parameters):
+    def __init__(self, size: Pair, strides: Pair, padding: str, **parameters: ArrayLike) -> None:
         super().__init__(**parameters)
         self.size, self.strides = _pair("size", size), _pair("strides", strides)
         self.padding = checks.one_of("padding", padding, ["valid", "same"])
@@ -41,7 +46,7 @@ class Sliding(Layer):
             padded[:, i : i + down * rows : down, j : j + across * columns : across] += pieces[..., i, j]
         return padded[:, top : top + height, left : left + width]
 
-    def _padding(self, x):
+    def _padding(self, x: np.ndarray) -> list[tuple[int, int]]:
         if self.padding == "valid":
             return [(0, 0), (0, 0)]
         totals = [
@@ -71,19 +76,21 @@ class Convolution2D(Sliding):
         [0.0, 5.0, 0.0]
     """
 
-    def __init__(self, kernel: np.ndarray, bias: np.ndarray, strides: Pair = 1, padding: str = "valid"):
+    def __init__(self, kernel: ArrayLike, bias: ArrayLike, strides: Pair = 1, padding: str = "valid") -> None:
         kernel = as_floats("kernel", kernel, ndim=4)
         super().__init__(kernel.shape[:2], strides, padding, kernel=kernel, bias=bias)
         if np.shape(bias) != kernel.shape[3:]:
             raise ValueError(f"bias {np.shape(bias)} does not fit the kernel {kernel.shape}: one per filter")
 
     @classmethod
-    def random(cls, size: Pair, channels: int, filters: int, seed=None, **options) -> "Convolution2D":
+    def random(
+        cls, size: Pair, channels: int, filters: int, seed: Seed = None, **options: Any
+    ) -> "Convolution2D":
         """Draw the kernel by `glorot_uniform`, start the bias at 0; ``options`` are strides and padding."""
         kernel = glorot_uniform((*_pair("size", size), channels, filters), seed)
         return cls(kernel, np.zeros(filters), **options)
 
-    def forward(self, x):
+    def forward(self, x: ArrayLike) -> np.ndarray:
         x, kernel = as_floats("x", x, ndim=4), self.parameters["kernel"]
         if x.shape[-1] != kernel.shape[2]:
             raise ValueError(
@@ -93,7 +100,7 @@ class Convolution2D(Sliding):
         y = np.tensordot(windows, kernel, axes=([3, 4, 5], [2, 0, 1])) + self.parameters["bias"]
         return self.keep(y, x, windows)
 
-    def backward(self, gradient):
+    def backward(self, gradient: ArrayLike) -> np.ndarray:
         gradient, (x, windows) = self.recall(gradient)
         everywhere = [0, 1, 2]
         kernel_gradient = np.tensordot(windows, gradient, axes=(everywhere, everywhere))
@@ -120,16 +127,16 @@ class MaxPooling2D(Sliding):
         [4.0]
     """
 
-    def __init__(self, size: Pair = 2, strides: Pair | None = None, padding: str = "valid"):
+    def __init__(self, size: Pair = 2, strides: Pair | None = None, padding: str = "valid") -> None:
         super().__init__(size, size if strides is None else strides, padding)
 
-    def forward(self, x):
+    def forward(self, x: ArrayLike) -> np.ndarray:
         x = as_floats("x", x, ndim=4)
         cells = self.windows(x, fill=-np.inf)
         cells = cells.reshape(*cells.shape[:4], -1)
         return self.keep(cells.max(axis=-1), x, cells.argmax(axis=-1))
 
-    def backward(self, gradient):
+    def backward(self, gradient: ArrayLike) -> np.ndarray:
         gradient, (x, winner) = self.recall(gradient)
         height, width = self.size
         pieces = gradient[..., None] * (winner[..., None] == np.arange(height * width))
@@ -149,15 +156,15 @@ class AveragePooling2D(Sliding):
         [2.5]
     """
 
-    def __init__(self, size: Pair = 2, strides: Pair | None = None, padding: str = "valid"):
+    def __init__(self, size: Pair = 2, strides: Pair | None = None, padding: str = "valid") -> None:
         super().__init__(size, size if strides is None else strides, padding)
 
-    def forward(self, x):
+    def forward(self, x: ArrayLike) -> np.ndarray:
         x = as_floats("x", x, ndim=4)
         counts = self.windows(np.ones_like(x), fill=0).sum(axis=(-2, -1))
         return self.keep(self.windows(x, fill=0).sum(axis=(-2, -1)) / counts, x, counts)
 
-    def backward(self, gradient):
+    def backward(self, gradient: ArrayLike) -> np.ndarray:
         gradient, (x, counts) = self.recall(gradient)
         share = (gradient / counts)[..., None, None]
         return self.spread(np.broadcast_to(share, (*gradient.shape, *self.size)), x)
@@ -166,18 +173,18 @@ class AveragePooling2D(Sliding):
 class Flatten(Layer):
     """``(batch, ...)`` to ``(batch, everything else)``."""
 
-    def forward(self, x):
+    def forward(self, x: ArrayLike) -> np.ndarray:
         x = as_floats("x", x)
         if x.ndim < 2:
             raise ValueError(f"x {x.shape} has no axis to flatten: give (batch, ...)")
         return self.keep(x.reshape(len(x), -1), x.shape)
 
-    def backward(self, gradient):
+    def backward(self, gradient: ArrayLike) -> np.ndarray:
         gradient, (shape,) = self.recall(gradient)
         return gradient.reshape(shape)
 
 
-def _pair(argument: str, value: Pair) -> tuple[int, int]:
+def _pair(argument: str, value: Any) -> tuple[int, int]:
     pair = (value, value) if np.ndim(value) == 0 else tuple(value)
     if len(pair) != 2:
         raise ValueError(f"{argument}={value!r}: give one whole number or two, down and across")

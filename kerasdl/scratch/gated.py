@@ -1,12 +1,17 @@
-"""How does a network remember for long? Gates decide what to keep, what to write and what to show."""
+"""How does a network remember for long? Gates decide what to keep, what to write and what to show.
+
+Here are the gated cells (GRU, LSTM, peephole LSTM), each with its step and the step's gradient by hand; the
+walk through time is that of :class:`kerasdl.scratch.Recurrent`.
+"""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasdl import checks
 from kerasdl.scratch.graph import sigmoid
-from kerasdl.scratch.initial import generator, glorot_uniform, orthogonal
+from kerasdl.scratch.initial import Seed, generator, glorot_uniform, orthogonal
 from kerasdl.scratch.layer import Layer
-from kerasdl.scratch.recurrent import Recurrent
+from kerasdl.scratch.recurrent import Recurrent, Saved, State
 
 
 class GRU(Recurrent):
@@ -28,7 +33,9 @@ class GRU(Recurrent):
     ``GRU(*keras.layers.GRU(...).get_weights())`` computes the same.
     """
 
-    def __init__(self, kernel, recurrent_kernel, bias, reset_after: bool = True):
+    def __init__(
+        self, kernel: ArrayLike, recurrent_kernel: ArrayLike, bias: ArrayLike, reset_after: bool = True
+    ) -> None:
         super().__init__(kernel=kernel, recurrent_kernel=recurrent_kernel, bias=bias)
         wide, self.reset_after = 3 * self.units, reset_after
         self._fits(
@@ -38,16 +45,16 @@ class GRU(Recurrent):
         )
 
     @classmethod
-    def random(cls, features: int, units: int, seed=None, reset_after: bool = True) -> "GRU":
+    def random(cls, features: int, units: int, seed: Seed = None, reset_after: bool = True) -> "GRU":
         """Draw the kernel by `glorot_uniform`, the recurrent one by `orthogonal`; the bias starts at 0."""
-        chance, bias = generator(seed), np.zeros((2, 3 * units) if reset_after else 3 * units)
+        rng, bias = generator(seed), np.zeros((2, 3 * units) if reset_after else 3 * units)
         kernel, recurrent = (
-            glorot_uniform((features, 3 * units), chance),
-            orthogonal((units, 3 * units), chance),
+            glorot_uniform((features, 3 * units), rng),
+            orthogonal((units, 3 * units), rng),
         )
         return cls(kernel, recurrent, bias, reset_after)
 
-    def step(self, x, state):
+    def step(self, x: np.ndarray, state: State) -> tuple[State, Saved]:
         (h,) = state
         w, n = self.parameters, self.units
         if self.reset_after:
@@ -65,7 +72,7 @@ class GRU(Recurrent):
             candidate = np.tanh(from_x[:, 2 * n :] + (r * past) @ w["recurrent_kernel"][:, 2 * n :])
         return (z * h + (1 - z) * candidate,), (x, h, z, r, past, candidate)
 
-    def step_backward(self, gradients, saved):
+    def step_backward(self, gradients: State, saved: Saved) -> tuple[np.ndarray, State]:
         (gradient,), (x, h, z, r, past, candidate) = gradients, saved
         kernel, recurrent, n = self.parameters["kernel"], self.parameters["recurrent_kernel"], self.units
         to_z = gradient * (h - candidate) * z * (1 - z)
@@ -103,20 +110,20 @@ class LSTM(Recurrent):
 
     states = 2
 
-    def __init__(self, kernel, recurrent_kernel, bias):
+    def __init__(self, kernel: ArrayLike, recurrent_kernel: ArrayLike, bias: ArrayLike) -> None:
         super().__init__(kernel=kernel, recurrent_kernel=recurrent_kernel, bias=bias)
         wide = 4 * self.units
         self._fits(kernel=(self.features, wide), recurrent_kernel=(self.units, wide), bias=(wide,))
 
     @classmethod
-    def random(cls, features: int, units: int, seed=None) -> "LSTM":
+    def random(cls, features: int, units: int, seed: Seed = None) -> "LSTM":
         """Draw the kernel by `glorot_uniform` and the recurrent one by `orthogonal`; the bias is 0, f's is 1.
 
         A forget gate that starts open lets the gradient through (Jozefowicz, Zaremba & Sutskever 2015).
         """
         return cls(*_lstm_start(features, units, seed))
 
-    def step(self, x, state):
+    def step(self, x: np.ndarray, state: State) -> tuple[State, Saved]:
         h, c = state
         w = self.parameters
         i, f, g, o = np.split(x @ w["kernel"] + h @ w["recurrent_kernel"] + w["bias"], 4, axis=1)
@@ -124,7 +131,7 @@ class LSTM(Recurrent):
         new = f * c + i * g
         return (o * np.tanh(new), new), (x, h, c, i, f, g, o, np.tanh(new))
 
-    def step_backward(self, gradients, saved):
+    def step_backward(self, gradients: State, saved: Saved) -> tuple[np.ndarray, State]:
         (to_h, to_c), (x, h, c, i, f, g, o, shown) = gradients, saved
         to_c = to_c + to_h * o * (1 - shown**2)
         before = np.concatenate(
@@ -138,7 +145,9 @@ class LSTM(Recurrent):
         )
         return self._to_inputs(before, x, h, to_c * f)
 
-    def _to_inputs(self, before, x, h, to_c):
+    def _to_inputs(
+        self, before: np.ndarray, x: np.ndarray, h: np.ndarray, to_c: np.ndarray
+    ) -> tuple[np.ndarray, State]:
         self.gradients["kernel"] += x.T @ before
         self.gradients["recurrent_kernel"] += h.T @ before
         self.gradients["bias"] += before.sum(axis=0)
@@ -163,19 +172,26 @@ class PeepholeLSTM(LSTM):
     With a peephole kernel of zeros it is an `LSTM`.
     """
 
-    def __init__(self, kernel, recurrent_kernel, bias, peephole_kernel, form: str = "per_unit"):
+    def __init__(
+        self,
+        kernel: ArrayLike,
+        recurrent_kernel: ArrayLike,
+        bias: ArrayLike,
+        peephole_kernel: ArrayLike,
+        form: str = "per_unit",
+    ) -> None:
         super().__init__(kernel, recurrent_kernel, bias)
         self.parameters |= Layer(peephole_kernel=peephole_kernel).parameters
         self.form = checks.one_of("form", form, ["per_unit", "full"])
         self._fits(peephole_kernel=(3, self.units) if form == "per_unit" else (self.units, 3 * self.units))
 
     @classmethod
-    def random(cls, features: int, units: int, seed=None, form: str = "per_unit") -> "PeepholeLSTM":
+    def random(cls, features: int, units: int, seed: Seed = None, form: str = "per_unit") -> "PeepholeLSTM":
         """Start as `LSTM.random` does, with peepholes of 0."""
         peephole = np.zeros((3, units) if form == "per_unit" else (units, 3 * units))
         return cls(*_lstm_start(features, units, seed), peephole, form)
 
-    def step(self, x, state):
+    def step(self, x: np.ndarray, state: State) -> tuple[State, Saved]:
         h, c = state
         w, peephole = self.parameters, self.parameters["peephole_kernel"]
         i, f, g, o = np.split(x @ w["kernel"] + h @ w["recurrent_kernel"] + w["bias"], 4, axis=1)
@@ -187,7 +203,7 @@ class PeepholeLSTM(LSTM):
         o = sigmoid(o + (peephole[2] * new if self.form == "per_unit" else see_o))
         return (o * np.tanh(new), new), (x, h, c, i, f, g, o, new)
 
-    def step_backward(self, gradients, saved):
+    def step_backward(self, gradients: State, saved: Saved) -> tuple[np.ndarray, State]:
         (to_h, to_c), (x, h, c, i, f, g, o, new) = gradients, saved
         peephole, shown = self.parameters["peephole_kernel"], np.tanh(new)
         to_o = to_h * shown * o * (1 - o)
@@ -208,7 +224,7 @@ class PeepholeLSTM(LSTM):
         return self._to_inputs(np.concatenate([to_i, to_f, to_g, to_o], axis=1), x, h, to_c)
 
 
-def _lstm_start(features, units, seed):
-    chance, bias = generator(seed), np.zeros(4 * units)
+def _lstm_start(features: int, units: int, seed: Seed) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng, bias = generator(seed), np.zeros(4 * units)
     bias[units : 2 * units] = 1
-    return glorot_uniform((features, 4 * units), chance), orthogonal((units, 4 * units), chance), bias
+    return glorot_uniform((features, 4 * units), rng), orthogonal((units, 4 * units), rng), bias

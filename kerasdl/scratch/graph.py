@@ -1,12 +1,14 @@
 """What is back-propagation? Each node hands the gradient on through its own derivative: the chain rule.
 
-Rumelhart, Hinton & Williams (1986). Every class here is one node of the computational graph.
+Here are the nodes of a feed-forward network: sum, product, affine layer, activations, maxout and dropout.
+Each takes arrays forward and gradients backward (Rumelhart, Hinton & Williams 1986).
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasdl import checks
-from kerasdl.scratch.initial import generator, glorot_uniform
+from kerasdl.scratch.initial import Seed, generator, glorot_uniform
 from kerasdl.scratch.layer import Layer, alike, as_floats
 from kerasdl.scratch.regularisation import dropout
 
@@ -20,13 +22,13 @@ class Add(Layer):
         (5.0, [1.5, 1.5])
     """
 
-    def forward(self, x, y):
+    def forward(self, x: ArrayLike, y: ArrayLike) -> np.ndarray:
         x, y = alike(x=x, y=y)
         return self.keep(x + y)
 
-    def backward(self, gradient):
-        gradient, _ = self.recall(gradient)
-        return gradient, gradient
+    def backward(self, gradient: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        checked, _ = self.recall(gradient)
+        return checked, checked
 
 
 class Multiply(Layer):
@@ -38,11 +40,11 @@ class Multiply(Layer):
         (6.0, [4.5, 3.0])
     """
 
-    def forward(self, x, y):
+    def forward(self, x: ArrayLike, y: ArrayLike) -> np.ndarray:
         x, y = alike(x=x, y=y)
         return self.keep(x * y, x, y)
 
-    def backward(self, gradient):
+    def backward(self, gradient: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         gradient, (x, y) = self.recall(gradient)
         return gradient * y, gradient * x
 
@@ -65,7 +67,7 @@ class Affine(Layer):
         array([[15.]])
     """
 
-    def __init__(self, kernel: np.ndarray, bias: np.ndarray):
+    def __init__(self, kernel: ArrayLike, bias: ArrayLike) -> None:
         super().__init__(kernel=as_floats("kernel", kernel, ndim=2), bias=bias)
         if np.shape(bias) != np.shape(kernel)[1:]:
             raise ValueError(
@@ -73,11 +75,11 @@ class Affine(Layer):
             )
 
     @classmethod
-    def random(cls, features: int, units: int, seed: int | np.random.Generator | None = None) -> "Affine":
+    def random(cls, features: int, units: int, seed: Seed = None) -> "Affine":
         """Draw the kernel by `glorot_uniform` and start the bias at 0."""
         return cls(glorot_uniform((features, units), seed), np.zeros(units))
 
-    def forward(self, x):
+    def forward(self, x: ArrayLike) -> np.ndarray:
         x, kernel = as_floats("x", x), self.parameters["kernel"]
         if x.ndim < 2 or x.shape[-1] != len(kernel):
             raise ValueError(
@@ -85,7 +87,7 @@ class Affine(Layer):
             )
         return self.keep(x @ kernel + self.parameters["bias"], x)
 
-    def backward(self, gradient):
+    def backward(self, gradient: ArrayLike) -> np.ndarray:
         gradient, (x,) = self.recall(gradient)
         features, units = self.parameters["kernel"].shape
         rows = gradient.reshape(-1, units)
@@ -96,11 +98,11 @@ class Affine(Layer):
 class Sigmoid(Layer):
     """σ(x) = 1 / (1 + e⁻ˣ), with σ' = σ (1 − σ) ≤ ¼."""
 
-    def forward(self, x):
+    def forward(self, x: ArrayLike) -> np.ndarray:
         y = sigmoid(as_floats("x", x))
         return self.keep(y, y)
 
-    def backward(self, gradient):
+    def backward(self, gradient: ArrayLike) -> np.ndarray:
         gradient, (y,) = self.recall(gradient)
         return gradient * y * (1 - y)
 
@@ -114,11 +116,11 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 class Tanh(Layer):
     """tanh x = 2σ(2x) − 1, with tanh' = 1 − tanh²."""
 
-    def forward(self, x):
+    def forward(self, x: ArrayLike) -> np.ndarray:
         y = np.tanh(as_floats("x", x))
         return self.keep(y, y)
 
-    def backward(self, gradient):
+    def backward(self, gradient: ArrayLike) -> np.ndarray:
         gradient, (y,) = self.recall(gradient)
         return gradient * (1 - y**2)
 
@@ -126,11 +128,11 @@ class Tanh(Layer):
 class ReLU(Layer):
     """max(x, 0) (Nair & Hinton 2010). At the kink the derivative is taken as 0."""
 
-    def forward(self, x):
+    def forward(self, x: ArrayLike) -> np.ndarray:
         x = as_floats("x", x)
         return self.keep(np.maximum(x, 0), x)
 
-    def backward(self, gradient):
+    def backward(self, gradient: ArrayLike) -> np.ndarray:
         gradient, (x,) = self.recall(gradient)
         return gradient * (x > 0)
 
@@ -142,15 +144,15 @@ class LeakyReLU(Layer):
         negative_slope: α, at least 0; 0.01 as in the paper (``keras.layers.LeakyReLU`` has 0.3).
     """
 
-    def __init__(self, negative_slope: float = 0.01):
+    def __init__(self, negative_slope: float = 0.01) -> None:
         super().__init__()
         self.negative_slope = checks.not_negative("negative_slope", negative_slope)
 
-    def forward(self, x):
+    def forward(self, x: ArrayLike) -> np.ndarray:
         x = as_floats("x", x)
         return self.keep(np.where(x > 0, x, self.negative_slope * x), x)
 
-    def backward(self, gradient):
+    def backward(self, gradient: ArrayLike) -> np.ndarray:
         gradient, (x,) = self.recall(gradient)
         return gradient * np.where(x > 0, 1, self.negative_slope)
 
@@ -162,16 +164,16 @@ class ELU(Layer):
         alpha: α, at least 0; minus it is the lower bound of the output.
     """
 
-    def __init__(self, alpha: float = 1.0):
+    def __init__(self, alpha: float = 1.0) -> None:
         super().__init__()
         self.alpha = checks.not_negative("alpha", alpha)
 
-    def forward(self, x):
+    def forward(self, x: ArrayLike) -> np.ndarray:
         x = as_floats("x", x)
         below = np.minimum(x, 0)  # both branches of where() are computed, and e¹⁰⁰⁰⁰ overflows
         return self.keep(np.where(x > 0, x, self.alpha * np.expm1(below)), x)
 
-    def backward(self, gradient):
+    def backward(self, gradient: ArrayLike) -> np.ndarray:
         gradient, (x,) = self.recall(gradient)
         return gradient * np.where(x > 0, 1, self.alpha * np.exp(np.minimum(x, 0)))
 
@@ -194,7 +196,7 @@ class Maxout(Layer):
         [[3.0], [2.0]]
     """
 
-    def __init__(self, kernel: np.ndarray, bias: np.ndarray):
+    def __init__(self, kernel: ArrayLike, bias: ArrayLike) -> None:
         super().__init__(kernel=as_floats("kernel", kernel, ndim=3), bias=bias)
         if np.shape(bias) != np.shape(kernel)[1:]:
             raise ValueError(
@@ -202,13 +204,13 @@ class Maxout(Layer):
             )
 
     @classmethod
-    def random(cls, features: int, units: int, pieces: int = 2, seed=None) -> "Maxout":
+    def random(cls, features: int, units: int, pieces: int = 2, seed: Seed = None) -> "Maxout":
         """Draw each piece by `glorot_uniform` and start the bias at 0."""
-        chance = generator(seed)
-        kernel = np.stack([glorot_uniform((features, units), chance) for _ in range(pieces)], axis=-1)
+        rng = generator(seed)
+        kernel = np.stack([glorot_uniform((features, units), rng) for _ in range(pieces)], axis=-1)
         return cls(kernel, np.zeros((units, pieces)))
 
-    def forward(self, x):
+    def forward(self, x: ArrayLike) -> np.ndarray:
         x, kernel = as_floats("x", x, ndim=2), self.parameters["kernel"]
         if x.shape[-1] != len(kernel):
             raise ValueError(
@@ -217,7 +219,7 @@ class Maxout(Layer):
         pieces = np.tensordot(x, kernel, axes=1) + self.parameters["bias"]
         return self.keep(pieces.max(axis=-1), x, pieces.argmax(axis=-1))
 
-    def backward(self, gradient):
+    def backward(self, gradient: ArrayLike) -> np.ndarray:
         gradient, (x, winner) = self.recall(gradient)
         kernel = self.parameters["kernel"]
         to_piece = gradient[..., None] * (winner[..., None] == np.arange(kernel.shape[-1]))
@@ -230,7 +232,7 @@ class Dropout(Layer):
 
     Args:
         p: probability of dropping, in [0, 1].
-        seed: int, generator or ``None``; each training pass draws the next mask from it.
+        seed: as for `glorot_uniform`; each training pass draws the next mask from it.
 
     Example:
         >>> Dropout(0.5, seed=0).forward(np.ones(4), training=True).tolist()
@@ -239,16 +241,16 @@ class Dropout(Layer):
         [1.0, 1.0, 1.0, 1.0]
     """
 
-    def __init__(self, p: float, seed: int | np.random.Generator | None = None):
+    def __init__(self, p: float, seed: Seed = None) -> None:
         super().__init__()
         self.p = checks.fraction("p", p)
-        self.generator = generator(seed)
+        self.rng = generator(seed)
 
-    def forward(self, x, training: bool = False):
+    def forward(self, x: ArrayLike, training: bool = False) -> np.ndarray:
         x = as_floats("x", x)
-        scale = dropout(np.ones_like(x), self.p, self.generator) if training else np.ones_like(x)
+        scale = dropout(np.ones_like(x), self.p, self.rng) if training else np.ones_like(x)
         return self.keep(x * scale, scale)
 
-    def backward(self, gradient):
+    def backward(self, gradient: ArrayLike) -> np.ndarray:
         gradient, (scale,) = self.recall(gradient)
         return gradient * scale

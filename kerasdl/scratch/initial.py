@@ -1,21 +1,26 @@
-"""Where do the weights start? Drawn so that a signal keeps its scale through a layer."""
+"""Where do the weights start? At random, and so that a signal keeps its scale through a layer.
+
+A shape and a seed go in; an array of float64 comes out.
+"""
 
 import numpy as np
 
 from kerasdl import random
 
+Seed = int | np.random.Generator | None
 
-def generator(seed: int | np.random.Generator | None) -> np.random.Generator:
-    """Return the generator ``seed`` stands for; ``None`` takes the next one that `kerasdl.set_seed` fixes."""
+
+def generator(seed: Seed) -> np.random.Generator:
+    """Return the generator of a seed, or the given one; None: the next that `kerasdl.set_seed` fixes."""
     return random.generator("scratch") if seed is None else np.random.default_rng(seed)
 
 
-def glorot_uniform(shape: tuple[int, ...], seed: int | np.random.Generator | None = None) -> np.ndarray:
+def glorot_uniform(shape: tuple[int, ...], seed: Seed = None) -> np.ndarray:
     """Draw from U(−a, a) with a = √(6 / (fan in + fan out)) (Glorot & Bengio 2010, eq. 16).
 
     Args:
         shape: ``(..., inputs, outputs)``; leading axes are a convolution's window and multiply both fans.
-        seed: int, generator or ``None``.
+        seed: int, a NumPy generator, or None for the next that `kerasdl.set_seed` fixes.
 
     Returns:
         Array of ``shape``, float64.
@@ -29,14 +34,14 @@ def glorot_uniform(shape: tuple[int, ...], seed: int | np.random.Generator | Non
     return generator(seed).uniform(-limit, limit, shape)
 
 
-def orthogonal(shape: tuple[int, int], seed: int | np.random.Generator | None = None) -> np.ndarray:
+def orthogonal(shape: tuple[int, int], seed: Seed = None) -> np.ndarray:
     """Draw a matrix with orthonormal rows or columns, whichever are fewer (Saxe, McClelland & Ganguli 2014).
 
     Repeated multiplication by a square one neither shrinks nor stretches, which recurrence needs.
 
     Args:
         shape: ``(rows, columns)``.
-        seed: int, generator or ``None``.
+        seed: int, a NumPy generator, or None for the next that `kerasdl.set_seed` fixes.
 
     Returns:
         Array of ``shape``, float64.

@@ -1,8 +1,17 @@
-"""What does every layer promise? Forward, backward, parameters, gradients, and no guess about shapes."""
+"""What does every layer promise? Forward, backward, parameters, gradients, and no guess about shapes.
+
+Here are :class:`Layer`, which all others extend, and the checks of what they are given. Arrays go in, as
+float64 or what becomes it; arrays of float64 come out.
+"""
+
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasdl import checks
+
+Output = TypeVar("Output", np.ndarray, float)
 
 
 class Layer:
@@ -30,19 +39,27 @@ class Layer:
         (9.0, 6.0)
     """
 
-    def __init__(self, **parameters: np.ndarray):
+    def __init__(self, **parameters: ArrayLike) -> None:
         self.parameters = {
             name: checks.finite(name, as_floats(name, w)).copy() for name, w in parameters.items()
         }
         self.gradients: dict[str, np.ndarray] = {}
-        self._tape: tuple | None = None
+        self._tape: tuple[tuple[int, ...], tuple] | None = None
 
-    def keep(self, output: np.ndarray, *saved) -> np.ndarray:
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the output and keep what the way back needs."""
+        raise NotImplementedError
+
+    def backward(self, *args: Any, **kwargs: Any) -> Any:
+        """Take the gradient of a loss with respect to the output; return those with respect to the inputs."""
+        raise NotImplementedError
+
+    def keep(self, output: Output, *saved: Any) -> Output:
         """Remember ``saved`` for the way back, and return ``output``."""
         self._tape = np.shape(output), saved
         return output
 
-    def recall(self, gradient: np.ndarray) -> tuple[np.ndarray, tuple]:
+    def recall(self, gradient: ArrayLike) -> tuple[np.ndarray, tuple]:
         """Return the checked gradient and what ``keep`` saved.
 
         Raises:
@@ -52,29 +69,29 @@ class Layer:
         if self._tape is None:
             raise RuntimeError(f"{type(self).__name__}.backward needs a forward pass first")
         shape, saved = self._tape
-        gradient = as_floats("gradient", gradient)
-        if gradient.shape != shape:
+        checked = as_floats("gradient", gradient)
+        if checked.shape != shape:
             raise ValueError(
-                f"gradient {gradient.shape} does not fit the output {shape}: their shapes must be equal"
+                f"gradient {checked.shape} does not fit the output {shape}: their shapes must be equal"
             )
-        return gradient, saved
+        return checked, saved
 
 
-def as_floats(argument: str, value: np.ndarray, ndim: int | None = None) -> np.ndarray:
+def as_floats(argument: str, value: ArrayLike, ndim: int | None = None) -> np.ndarray:
     """Return ``value`` as a float64 array that is not empty and, if ``ndim`` is given, has that many axes.
 
     Raises:
         ValueError: it is empty or has another number of axes.
     """
-    value = np.asarray(value, dtype=np.float64)
-    if value.size == 0:
-        raise ValueError(f"{argument} {value.shape} is empty: give at least one row, step and feature")
-    if ndim is not None and value.ndim != ndim:
-        raise ValueError(f"{argument} {value.shape} has {value.ndim} axes: give {ndim}")
-    return value
+    array = np.asarray(value, dtype=np.float64)
+    if array.size == 0:
+        raise ValueError(f"{argument} {array.shape} is empty: give at least one row, step and feature")
+    if ndim is not None and array.ndim != ndim:
+        raise ValueError(f"{argument} {array.shape} has {array.ndim} axes: give {ndim}")
+    return array
 
 
-def alike(**arrays: np.ndarray) -> list[np.ndarray]:
+def alike(**arrays: ArrayLike) -> list[np.ndarray]:
     """Return both arrays as float64, if their shapes are equal: ``(4, 1)`` and ``(4,)`` must not broadcast.
 
     Raises:

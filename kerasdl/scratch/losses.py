@@ -1,6 +1,10 @@
-"""How wrong is a prediction? One number, and its gradient, where back-propagation begins."""
+"""How wrong is a prediction? One number, the loss, and its gradient, where back-propagation begins.
+
+Each class takes a prediction and its target, returns the loss, and backward the gradient for the prediction.
+"""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasdl import checks
 from kerasdl.scratch.layer import Layer, alike, as_floats
@@ -20,12 +24,12 @@ class MeanSquaredError(Layer):
         (2.0, [[0.0], [2.0]])
     """
 
-    def forward(self, prediction, target) -> float:
+    def forward(self, prediction: ArrayLike, target: ArrayLike) -> float:
         prediction, target = alike(prediction=prediction, target=target)
         difference = prediction - target
         return self.keep(float(np.mean(difference**2)), difference)
 
-    def backward(self, gradient: float = 1.0) -> np.ndarray:
+    def backward(self, gradient: ArrayLike = 1.0) -> np.ndarray:
         gradient, (difference,) = self.recall(gradient)
         return gradient * 2 * difference / difference.size
 
@@ -45,26 +49,26 @@ class SoftmaxCrossEntropy(Layer):
         (0.6931, [[0.5, -0.5]])
     """
 
-    def forward(self, logits, target) -> float:
+    def forward(self, logits: ArrayLike, target: ArrayLike) -> float:
         logits = as_floats("logits", logits)
-        target = self._probabilities(logits, np.asarray(target))
+        wanted = self._probabilities(logits, np.asarray(target))
         shifted = logits - logits.max(axis=-1, keepdims=True)
         log_softmax = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
         rows = logits.size // logits.shape[-1]
-        loss = -np.sum(target * log_softmax) / rows
-        return self.keep(float(loss), (np.exp(log_softmax) - target) / rows)
+        loss = -np.sum(wanted * log_softmax) / rows
+        return self.keep(float(loss), (np.exp(log_softmax) - wanted) / rows)
 
-    def backward(self, gradient: float = 1.0) -> np.ndarray:
+    def backward(self, gradient: ArrayLike = 1.0) -> np.ndarray:
         gradient, (softmax_minus_target,) = self.recall(gradient)
         return gradient * softmax_minus_target
 
     @staticmethod
-    def _probabilities(logits, target):
+    def _probabilities(logits: np.ndarray, target: np.ndarray) -> np.ndarray:
         classes = logits.shape[-1] if logits.ndim else 0
         if logits.ndim and target.shape == logits.shape:
             target = checks.finite("target", as_floats("target", target))
             if (target < 0).any() or not np.allclose(target.sum(axis=-1), 1):
-                raise ValueError("target has rows that are no probabilities: at least 0 each, summing to 1")
+                raise ValueError("target has rows that are not probabilities: at least 0 each, summing to 1")
             return target
         if target.shape != logits.shape[:-1] or not logits.ndim:
             raise ValueError(

@@ -1,4 +1,7 @@
-"""What is a network? Layers in a chain: forward through them, then backward in the opposite order."""
+"""What is a network? Layers in a chain: forward through them, then backward in the opposite order.
+
+One class, :class:`Network`: rows go in, outputs come out, and with a target the loss and every gradient.
+"""
 
 from collections.abc import Sequence
 
@@ -34,7 +37,7 @@ class Network(Layer):
         1.0
     """
 
-    def __init__(self, layers: Sequence[Layer], objective: Layer | None = None):
+    def __init__(self, layers: Sequence[Layer], objective: Layer | None = None) -> None:
         self.layers = list(layers)
         self.objective = SoftmaxCrossEntropy() if objective is None else objective
         if not self.layers:
@@ -45,12 +48,12 @@ class Network(Layer):
             )
 
     @property
-    def parameters(self) -> dict[str, np.ndarray]:
+    def parameters(self) -> dict[str, np.ndarray]:  # type: ignore[override]  # read off the layers
         """Name → array of every layer, in order."""
         return self._named("parameters")
 
     @property
-    def gradients(self) -> dict[str, np.ndarray]:
+    def gradients(self) -> dict[str, np.ndarray]:  # type: ignore[override]
         """Name → gradient of every layer, in order, after ``backward``."""
         return self._named("gradients")
 
@@ -89,8 +92,9 @@ class Network(Layer):
             )
         return float(np.mean(best == labels))
 
-    def _named(self, attribute):
-        named, counts = {}, {}
+    def _named(self, attribute: str) -> dict[str, np.ndarray]:
+        named: dict[str, np.ndarray] = {}
+        counts: dict[str, int] = {}
         for layer in self.layers:
             kind = type(layer).__name__.lower()
             counts[kind] = counts.get(kind, 0) + 1

@@ -1,11 +1,12 @@
 """How do weights follow the gradient down? Six rules, each of a few lines.
 
-Every rule equals its Keras counterpart, arguments and defaults included. Where Keras's definition differs
-from the paper's, the docstring says how.
+Parameters and their gradients go in, by name; the parameters are changed in place. Every rule equals its
+Keras counterpart, arguments and defaults included. Where Keras's definition differs from the paper's, the
+docstring says how.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -22,9 +23,9 @@ class Optimizer:
         learning_rate: η, at least 0; the attribute may be changed between updates.
     """
 
-    slots: ClassVar[dict[str, float]] = {}
+    slots: Mapping[str, float] = {}
 
-    def __init__(self, learning_rate: float):
+    def __init__(self, learning_rate: float) -> None:
         self.learning_rate = checks.not_negative("learning_rate", learning_rate)
         self.iterations = 0
         self._shapes: dict[str, tuple[int, ...]] | None = None
@@ -38,7 +39,7 @@ class Optimizer:
             gradients: name → array of the same shape.
 
         Raises:
-            TypeError: a parameter is no array of floats.
+            TypeError: a parameter is not an array of floats.
             ValueError: names or shapes differ, also from the call before, or a gradient is not finite.
         """
         if parameters.keys() != gradients.keys():
@@ -46,7 +47,7 @@ class Optimizer:
             raise ValueError(f"parameters and gradients must have the same names; only one has {odd}")
         for name, weights in parameters.items():
             if not isinstance(weights, np.ndarray) or weights.dtype.kind != "f":
-                raise TypeError(f"parameter {name} is no array of floats, so it cannot be changed in place")
+                raise TypeError(f"parameter {name} is not an array of floats: only these change in place")
             if np.shape(gradients[name]) != weights.shape:
                 raise ValueError(f"gradient {np.shape(gradients[name])} does not fit {name} {weights.shape}")
             checks.finite(f"the gradient of {name}", gradients[name])
@@ -61,8 +62,8 @@ class Optimizer:
             )
             weights += self.step(np.asarray(gradients[name], dtype=weights.dtype), **memory)
 
-    def step(self, gradient: np.ndarray, **slots: np.ndarray) -> np.ndarray:
-        """Return what to add to the weights."""
+    def step(self, *args: Any, **slots: Any) -> np.ndarray:
+        """Change the slots for a gradient ``(…)`` in place; return what to add to the weights, ``(…)``."""
         raise NotImplementedError
 
 
@@ -76,10 +77,10 @@ class SGD(Optimizer):
         [0.8]
     """
 
-    def __init__(self, learning_rate: float = 0.01):
+    def __init__(self, learning_rate: float = 0.01) -> None:
         super().__init__(learning_rate)
 
-    def step(self, gradient):
+    def step(self, gradient: np.ndarray) -> np.ndarray:
         return -self.learning_rate * gradient
 
 
@@ -95,13 +96,13 @@ class Momentum(Optimizer):
         momentum: μ in [0, 1].
     """
 
-    slots: ClassVar[dict[str, float]] = {"velocity": 0.0}
+    slots: Mapping[str, float] = {"velocity": 0.0}
 
-    def __init__(self, learning_rate: float = 0.01, momentum: float = 0.9):
+    def __init__(self, learning_rate: float = 0.01, momentum: float = 0.9) -> None:
         super().__init__(learning_rate)
         self.momentum = checks.fraction("momentum", momentum)
 
-    def step(self, gradient, velocity):
+    def step(self, gradient: np.ndarray, velocity: np.ndarray) -> np.ndarray:
         velocity *= self.momentum
         velocity -= self.learning_rate * gradient
         return velocity
@@ -116,7 +117,7 @@ class Nesterov(Momentum):
     ``w`` as always.
     """
 
-    def step(self, gradient, velocity):
+    def step(self, gradient: np.ndarray, velocity: np.ndarray) -> np.ndarray:
         super().step(gradient, velocity)
         return self.momentum * velocity - self.learning_rate * gradient
 
@@ -134,12 +135,14 @@ class AdaGrad(Optimizer):
         epsilon: ε, above 0.
     """
 
-    def __init__(self, learning_rate: float = 0.001, initial_accumulator: float = 0.1, epsilon: float = 1e-7):
+    def __init__(
+        self, learning_rate: float = 0.001, initial_accumulator: float = 0.1, epsilon: float = 1e-7
+    ) -> None:
         super().__init__(learning_rate)
         self.slots = {"accumulator": checks.not_negative("initial_accumulator", initial_accumulator)}
         self.epsilon = checks.positive("epsilon", epsilon)
 
-    def step(self, gradient, accumulator):
+    def step(self, gradient: np.ndarray, accumulator: np.ndarray) -> np.ndarray:
         accumulator += gradient**2
         return -self.learning_rate * gradient / np.sqrt(accumulator + self.epsilon)
 
@@ -156,14 +159,14 @@ class RMSProp(Optimizer):
         epsilon: ε, above 0.
     """
 
-    slots: ClassVar[dict[str, float]] = {"mean_square": 0.0}
+    slots: Mapping[str, float] = {"mean_square": 0.0}
 
-    def __init__(self, learning_rate: float = 0.001, rho: float = 0.9, epsilon: float = 1e-7):
+    def __init__(self, learning_rate: float = 0.001, rho: float = 0.9, epsilon: float = 1e-7) -> None:
         super().__init__(learning_rate)
         self.rho = checks.fraction("rho", rho)
         self.epsilon = checks.positive("epsilon", epsilon)
 
-    def step(self, gradient, mean_square):
+    def step(self, gradient: np.ndarray, mean_square: np.ndarray) -> np.ndarray:
         mean_square *= self.rho
         mean_square += (1 - self.rho) * gradient**2
         return -self.learning_rate * gradient / np.sqrt(mean_square + self.epsilon)
@@ -184,11 +187,11 @@ class Adam(Optimizer):
         epsilon: ε̂, above 0.
     """
 
-    slots: ClassVar[dict[str, float]] = {"mean": 0.0, "mean_square": 0.0}
+    slots: Mapping[str, float] = {"mean": 0.0, "mean_square": 0.0}
 
     def __init__(
         self, learning_rate: float = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7
-    ):
+    ) -> None:
         super().__init__(learning_rate)
         for name, beta in (("beta_1", beta_1), ("beta_2", beta_2)):
             if not 0 <= beta < 1:
@@ -196,7 +199,7 @@ class Adam(Optimizer):
         self.beta_1, self.beta_2 = float(beta_1), float(beta_2)
         self.epsilon = checks.positive("epsilon", epsilon)
 
-    def step(self, gradient, mean, mean_square):
+    def step(self, gradient: np.ndarray, mean: np.ndarray, mean_square: np.ndarray) -> np.ndarray:
         mean += (1 - self.beta_1) * (gradient - mean)
         mean_square += (1 - self.beta_2) * (gradient**2 - mean_square)
         t = self.iterations

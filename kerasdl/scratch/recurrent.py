@@ -1,15 +1,19 @@
 """How does a network remember? It feeds its own past to itself, and learns by unrolling that in time.
 
-Back-propagation through time: Werbos (1990). Weights have Keras's names, order and layout.
+Here are the walk through time that all cells share, with back-propagation through time (Werbos 1990), the
+plain RNN, and the network that feeds back its output. Sequences ``(batch, time, features)`` go in; the
+outputs of all steps come out. Weights have Keras's names, order and layout.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasdl import checks
-from kerasdl.scratch.initial import generator, glorot_uniform, orthogonal
+from kerasdl.scratch.initial import Seed, generator, glorot_uniform, orthogonal
 from kerasdl.scratch.layer import Layer, as_floats
 
 State = tuple[np.ndarray, ...]
+Saved = tuple[np.ndarray, ...]
 
 
 class Recurrent(Layer):
@@ -26,12 +30,25 @@ class Recurrent(Layer):
 
     states = 1  # h; an LSTM has h and c
 
-    def __init__(self, **parameters: np.ndarray):
+    def __init__(self, **parameters: ArrayLike) -> None:
         super().__init__(**parameters)
         self.features = len(as_floats("kernel", self.parameters["kernel"], ndim=2))
         self.units = len(as_floats("recurrent_kernel", self.parameters["recurrent_kernel"], ndim=2))
 
-    def forward(self, x: np.ndarray, mask: np.ndarray | None = None, initial_state=None) -> np.ndarray:
+    def step(self, x: np.ndarray, state: State) -> tuple[State, Saved]:
+        """Return the state after a step on ``(batch, features)``, and what the way back needs."""
+        raise NotImplementedError
+
+    def step_backward(self, gradients: State, saved: Saved) -> tuple[np.ndarray, State]:
+        """Add to ``gradients``; return the gradients of the step's input and of the state before it."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        x: ArrayLike,
+        mask: np.ndarray | None = None,
+        initial_state: np.ndarray | State | None = None,
+    ) -> np.ndarray:
         """Run over whole sequences.
 
         Args:
@@ -66,7 +83,12 @@ class Recurrent(Layer):
         self.final_state = state
         return self.keep(np.stack(outputs, axis=1), mask, tape)
 
-    def backward(self, gradient: np.ndarray, final_gradient=None, truncate: int | None = None) -> np.ndarray:
+    def backward(
+        self,
+        gradient: ArrayLike,
+        final_gradient: np.ndarray | State | None = None,
+        truncate: int | None = None,
+    ) -> np.ndarray:
         """Back-propagate through time.
 
         ``truncate=k`` cuts time into blocks of k steps, counted from the start. The state crosses from block
@@ -82,27 +104,28 @@ class Recurrent(Layer):
         Returns:
             The gradient with respect to ``x``, ``(batch, time, features)``.
         """
-        gradient, (mask, tape) = self.recall(gradient)
-        batch, time, _ = gradient.shape
+        to_outputs, (mask, tape) = self.recall(gradient)
+        batch, time, _ = to_outputs.shape
         block = time if truncate is None else checks.positive_int("truncate", truncate)
         self.gradients = {name: np.zeros_like(array) for name, array in self.parameters.items()}
-        flowing, to_x = self._state("final_gradient", final_gradient, batch), [None] * time
+        flowing, to_x = self._state("final_gradient", final_gradient, batch), []
         for t in reversed(range(time)):
-            flowing = (flowing[0] + gradient[:, t], *flowing[1:])
+            flowing = (flowing[0] + to_outputs[:, t], *flowing[1:])
             counts = mask[:, t, None]
-            to_x[t], through = self.step_backward(tuple(np.where(counts, d, 0.0) for d in flowing), tape[t])
+            to_this, through = self.step_backward(tuple(np.where(counts, d, 0.0) for d in flowing), tape[t])
+            to_x.append(to_this)
             flowing = tuple(np.where(counts, new, d) for new, d in zip(through, flowing, strict=True))
             if t % block == 0 and t > 0:
                 flowing = self._state("", None, batch)
         self.initial_gradient = flowing
-        return np.stack(to_x, axis=1)
+        return np.stack(to_x[::-1], axis=1)
 
-    def _state(self, argument, value, batch) -> State:
+    def _state(self, argument: str, value: np.ndarray | State | None, batch: int) -> State:
         shape = (batch, self.units)
         if value is None:
             return tuple(np.zeros(shape) for _ in range(self.states))
-        value = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-        state = tuple(as_floats(argument, array) for array in value)
+        several = isinstance(value, (tuple, list))
+        state = tuple(as_floats(argument, array) for array in (value if several else (value,)))
         if [array.shape for array in state] != [shape] * self.states:
             got = ", ".join(str(array.shape) for array in state)
             raise ValueError(f"{argument} has shapes {got}: give {self.states} of {shape}")
@@ -132,26 +155,24 @@ class RNN(Recurrent):
         [[[0.0], [1.0]]]
     """
 
-    def __init__(self, kernel: np.ndarray, recurrent_kernel: np.ndarray, bias: np.ndarray):
+    def __init__(self, kernel: ArrayLike, recurrent_kernel: ArrayLike, bias: ArrayLike) -> None:
         super().__init__(kernel=kernel, recurrent_kernel=recurrent_kernel, bias=bias)
         units = self.units
         self._fits(kernel=(self.features, units), recurrent_kernel=(units, units), bias=(units,))
 
     @classmethod
-    def random(cls, features: int, units: int, seed: int | np.random.Generator | None = None) -> "RNN":
+    def random(cls, features: int, units: int, seed: Seed = None) -> "RNN":
         """Draw W by `glorot_uniform` and U by `orthogonal`, and start b at 0, as Keras does."""
-        chance = generator(seed)
-        return cls(
-            glorot_uniform((features, units), chance), orthogonal((units, units), chance), np.zeros(units)
-        )
+        rng = generator(seed)
+        return cls(glorot_uniform((features, units), rng), orthogonal((units, units), rng), np.zeros(units))
 
-    def step(self, x, state):
+    def step(self, x: np.ndarray, state: State) -> tuple[State, Saved]:
         (h,) = state
         w = self.parameters
         new = np.tanh(x @ w["kernel"] + h @ w["recurrent_kernel"] + w["bias"])
         return (new,), (x, h, new)
 
-    def step_backward(self, gradients, saved):
+    def step_backward(self, gradients: State, saved: Saved) -> tuple[np.ndarray, State]:
         (gradient,), (x, h, new) = gradients, saved
         before = gradient * (1 - new**2)
         self.gradients["kernel"] += x.T @ before
@@ -182,7 +203,14 @@ class OutputRNN(Recurrent):
 
     _forced: tuple[int, int] | None = None
 
-    def __init__(self, kernel, recurrent_kernel, bias, output_kernel, output_bias):
+    def __init__(
+        self,
+        kernel: ArrayLike,
+        recurrent_kernel: ArrayLike,
+        bias: ArrayLike,
+        output_kernel: ArrayLike,
+        output_bias: ArrayLike,
+    ) -> None:
         super().__init__(
             kernel=kernel,
             recurrent_kernel=recurrent_kernel,
@@ -200,13 +228,19 @@ class OutputRNN(Recurrent):
         )
 
     @classmethod
-    def random(cls, features: int, units: int, outputs: int, seed=None) -> "OutputRNN":
+    def random(cls, features: int, units: int, outputs: int, seed: Seed = None) -> "OutputRNN":
         """Draw the three kernels by `glorot_uniform` and start the biases at 0."""
-        chance = generator(seed)
-        w, u, v = (glorot_uniform(s, chance) for s in ((features, units), (outputs, units), (units, outputs)))
+        rng = generator(seed)
+        w, u, v = (glorot_uniform(s, rng) for s in ((features, units), (outputs, units), (units, outputs)))
         return cls(w, u, np.zeros(units), v, np.zeros(outputs))
 
-    def forward(self, x, mask=None, initial_state=None, teacher: np.ndarray | None = None):
+    def forward(
+        self,
+        x: ArrayLike,
+        mask: np.ndarray | None = None,
+        initial_state: np.ndarray | State | None = None,
+        teacher: ArrayLike | None = None,
+    ) -> np.ndarray:
         """Run freely, or forced by ``teacher``, the true outputs ``(batch, time, outputs)``.
 
         Step t is told ``teacher[:, t − 1]``, and the first one the initial state. Forced, a mask is refused:
@@ -232,7 +266,12 @@ class OutputRNN(Recurrent):
         self.final_state = (y[:, -1],)
         return y
 
-    def backward(self, gradient, final_gradient=None, truncate=None):
+    def backward(
+        self,
+        gradient: ArrayLike,
+        final_gradient: np.ndarray | State | None = None,
+        truncate: int | None = None,
+    ) -> np.ndarray:
         """As `Recurrent.backward`; forced, the gradient ends at each step."""
         if self._forced is None:
             return super().backward(gradient, final_gradient, truncate)
@@ -246,13 +285,13 @@ class OutputRNN(Recurrent):
         self.initial_gradient = (self.initial_gradient[0].reshape(batch, time, -1)[:, 0],)
         return to_x.reshape(batch, time, -1)
 
-    def step(self, x, state):
+    def step(self, x: np.ndarray, state: State) -> tuple[State, Saved]:
         (y,) = state
         w = self.parameters
         h = np.tanh(x @ w["kernel"] + y @ w["recurrent_kernel"] + w["bias"])
         return (h @ w["output_kernel"] + w["output_bias"],), (x, y, h)
 
-    def step_backward(self, gradients, saved):
+    def step_backward(self, gradients: State, saved: Saved) -> tuple[np.ndarray, State]:
         (gradient,), (x, y, h) = gradients, saved
         before = gradient @ self.parameters["output_kernel"].T * (1 - h**2)
         self.gradients["output_kernel"] += h.T @ gradient
@@ -269,11 +308,11 @@ class LastStep(Layer):
     A recurrent layer repeats its output over masked steps, so this is the last step that counts.
     """
 
-    def forward(self, x):
+    def forward(self, x: ArrayLike) -> np.ndarray:
         x = as_floats("x", x, ndim=3)
         return self.keep(x[:, -1], x.shape)
 
-    def backward(self, gradient):
+    def backward(self, gradient: ArrayLike) -> np.ndarray:
         gradient, (shape,) = self.recall(gradient)
         to_x = np.zeros(shape)
         to_x[:, -1] = gradient

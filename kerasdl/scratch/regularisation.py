@@ -1,13 +1,18 @@
-"""What keeps a network from learning its examples by heart? A price on large weights, and chance."""
+"""What keeps a network from learning its examples by heart? A price on large weights, and dropout.
+
+Two functions: the L2 penalty with its gradient, and dropout. An array goes in; its penalty, or its thinned
+copy, comes out.
+"""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasdl import checks
-from kerasdl.scratch.initial import generator
+from kerasdl.scratch.initial import Seed, generator
 from kerasdl.scratch.layer import as_floats
 
 
-def l2_penalty(weights: np.ndarray, strength: float) -> tuple[float, np.ndarray]:
+def l2_penalty(weights: ArrayLike, strength: float) -> tuple[float, np.ndarray]:
     """Return the weight-decay penalty λ/2 ‖w‖² and its gradient λw (Krogh & Hertz 1992).
 
     Add the value to the *mean* loss of the batch and the gradient to the weights' own; biases are left
@@ -39,7 +44,7 @@ def l2_penalty(weights: np.ndarray, strength: float) -> tuple[float, np.ndarray]
     return strength / 2 * float(np.sum(weights**2)), strength * weights
 
 
-def dropout(x: np.ndarray, p: float, seed: int | np.random.Generator | None = None) -> np.ndarray:
+def dropout(x: ArrayLike, p: float, seed: Seed = None) -> np.ndarray:
     """Drop each element with probability ``p`` and divide the others by 1 − p (Srivastava et al. 2014, §10).
 
     The division (*inverted* scaling) keeps the expectation of every element, so prediction needs no change.
@@ -47,7 +52,7 @@ def dropout(x: np.ndarray, p: float, seed: int | np.random.Generator | None = No
     Args:
         x: array of any shape.
         p: probability of dropping, in [0, 1]. 0 returns ``x`` exactly, 1 returns zeros.
-        seed: int, generator or ``None``.
+        seed: as for `glorot_uniform`.
 
     Returns:
         Array of the shape of ``x``, float64.

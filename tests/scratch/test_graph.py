@@ -308,7 +308,7 @@ def test_accuracy_counts_the_largest_outputs():
             lambda: SoftmaxCrossEntropy().forward(np.ones((2, 3)), [[0], [1]]),
             r"target \(2, 1\) .* logits \(2, 3\)",
         ),
-        (lambda: SoftmaxCrossEntropy().forward(np.ones((2, 3)), np.ones((2, 3))), "no probabilities"),
+        (lambda: SoftmaxCrossEntropy().forward(np.ones((2, 3)), np.ones((2, 3))), "not probabilities"),
         (lambda: dropout(np.ones(3), 1.5), r"p=1.5 lies outside \[0, 1\]"),
         (lambda: Dropout(-0.1), r"p=-0.1 lies outside \[0, 1\]"),
         (lambda: l2_penalty(np.ones(3), -1), "strength=-1"),

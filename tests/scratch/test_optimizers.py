@@ -116,8 +116,8 @@ def test_clipping_keeps_the_direction_and_leaves_short_gradients_alone():
             r"\(2, 1\) .* w \(2,\)",
         ),
         (lambda: SGD().update({"w": np.ones(2)}, {"w": [1, np.nan]}), ValueError, "gradient of w has 1 NaN"),
-        (lambda: SGD().update({"w": np.array([1])}, {"w": [1.0]}), TypeError, "w is no array of floats"),
-        (lambda: SGD().update({"w": [1.0]}, {"w": [1.0]}), TypeError, "w is no array of floats"),
+        (lambda: SGD().update({"w": np.array([1])}, {"w": [1.0]}), TypeError, "w is not an array of floats"),
+        (lambda: SGD().update({"w": [1.0]}, {"w": [1.0]}), TypeError, "w is not an array of floats"),
         (lambda: clip_by_global_norm({}, 0), ValueError, "limit=0"),
         (
             lambda: clip_by_global_norm({"w": np.array([np.inf])}, 1),
