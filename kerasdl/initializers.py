@@ -1,7 +1,8 @@
-"""Where do weights start? Drawn in NumPy, so that a model starts bit-equal on every backend.
+"""Where do weights start? At numbers that NumPy draws, bit-equal on every backend.
 
-Each initializer is a :class:`keras.initializers.Initializer`. Without a ``seed`` it draws from the streams
-that :func:`kerasdl.set_seed` fixes, a new draw for each variable; with one it draws the same each time.
+Each class is a :class:`keras.initializers.Initializer`: a shape goes in, a tensor comes out. Without a
+``seed`` it draws from the streams that :func:`kerasdl.set_seed` fixes, anew for each variable; with one it
+draws the same each time.
 
 Example:
     >>> import keras, kerasdl
@@ -11,6 +12,7 @@ Example:
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -59,12 +61,12 @@ class _Drawn(keras.initializers.Initializer):
     def __init__(self, seed: int | None = None):
         self.seed = seed
 
-    def __call__(self, shape: Sequence[int], dtype: str | None = None):
-        generator = random.generator("weights") if self.seed is None else np.random.default_rng(self.seed)
-        values = self.draw(generator, tuple(shape)).astype("float32")
+    def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Any:
+        rng = random.generator("weights") if self.seed is None else np.random.default_rng(self.seed)
+        values = self.draw(rng, tuple(shape)).astype("float32")
         return keras.ops.convert_to_tensor(values, dtype=dtype or keras.config.floatx())
 
-    def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         """Return float64 values of this shape."""
         raise NotImplementedError
 
@@ -99,21 +101,21 @@ class VarianceScaling(_Drawn):
         self.mode = checks.one_of("mode", mode, ["fan_in", "fan_out", "fan_avg"])
         self.distribution = checks.one_of("distribution", distribution, ["uniform", "normal"])
 
-    def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         fan_in, fan_out = fans(shape)
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         deviation = math.sqrt(self.scale / max(fan, 1))
         if self.distribution == "normal":
-            return generator.normal(0, deviation, shape)
+            return rng.normal(0, deviation, shape)
         limit = math.sqrt(3) * deviation
-        return generator.uniform(-limit, limit, shape)
+        return rng.uniform(-limit, limit, shape)
 
     def get_config(self) -> dict:
         return {"scale": self.scale, "mode": self.mode, "distribution": self.distribution, "seed": self.seed}
 
 
 class _Named(VarianceScaling):
-    """A variance scaling with a name of its own: only the seed is left to choose."""
+    """A variance scaling whose settings are fixed: only the seed is an argument."""
 
     settings: tuple[float, str, str]
 
@@ -177,8 +179,8 @@ class Normal(_Drawn):
         super().__init__(seed)
         self.mean, self.stddev = float(mean), checks.not_negative("stddev", stddev)
 
-    def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        return generator.normal(self.mean, self.stddev, shape)
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        return rng.normal(self.mean, self.stddev, shape)
 
     def get_config(self) -> dict:
         return {"mean": self.mean, "stddev": self.stddev, "seed": self.seed}
@@ -194,8 +196,8 @@ class Uniform(_Drawn):
             raise ValueError(f"minval={minval!r} lies above maxval={maxval!r}: swap them")
         self.minval, self.maxval = float(minval), float(maxval)
 
-    def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        return generator.uniform(self.minval, self.maxval, shape)
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        return rng.uniform(self.minval, self.maxval, shape)
 
     def get_config(self) -> dict:
         return {"minval": self.minval, "maxval": self.maxval, "seed": self.seed}
@@ -215,11 +217,11 @@ class Orthogonal(_Drawn):
         super().__init__(seed)
         self.gain = float(gain)
 
-    def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         if len(shape) < 2:
             raise ValueError(f"shape={shape}: an orthogonal weight needs at least two axes")
         rows, columns = math.prod(shape[:-1]), shape[-1]
-        q, r = np.linalg.qr(generator.normal(size=(max(rows, columns), min(rows, columns))))
+        q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
         # Signs from R's diagonal make the distribution uniform (Mezzadri 2007) and Q unique.
         q *= np.sign(np.diag(r))
         return self.gain * (q if rows >= columns else q.T).reshape(shape)

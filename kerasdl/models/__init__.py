@@ -1,4 +1,8 @@
-"""Which network? Each builder returns an uncompiled :class:`keras.Model`, its weights drawn in NumPy."""
+"""Which network? One builder for each kind.
+
+Sizes go in; each builder returns an uncompiled :class:`keras.Model` whose weights are drawn in NumPy, so that
+they are the same on every backend.
+"""
 
 from kerasdl.models.convolutional import convnet
 from kerasdl.models.dense import linear, mlp, polynomial

@@ -1,4 +1,7 @@
-"""Which network looks at an image through a small window?"""
+"""Which network looks at an image through a small window? A convolutional one.
+
+The shape of an image and the number of outputs go in; out comes an uncompiled Keras model.
+"""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,7 @@
-"""Which network sees its inputs all at once? From a straight line to a multilayer perceptron."""
+"""Which network sees its inputs all at once? From a straight line to a multilayer perceptron.
+
+Sizes go in; out come uncompiled Keras models of dense layers, their weights drawn in NumPy.
+"""
 
 from collections.abc import Sequence
 
@@ -14,7 +17,7 @@ def linear(features: int, outputs: int = 1, l2: float = 0.0) -> keras.Model:
     Args:
         features: number of inputs, at least 1.
         outputs: how many outputs, at least 1.
-        l2: λ of the penalty λ‖W‖² added to the loss, Keras's scaling with no ½; the bias is free of it.
+        l2: λ of the penalty λ‖W‖² added to the loss, Keras's scaling with no ½; the bias is not penalised.
 
     Raises:
         ValueError: a size below 1 or a negative λ.
@@ -35,7 +38,7 @@ def polynomial(degree: int, l2: float = 0.0) -> keras.Model:
 
     Args:
         degree: highest power, at least 1.
-        l2: λ of the penalty λ‖w‖² added to the loss; the bias is free of it.
+        l2: λ of the penalty λ‖w‖² added to the loss; the bias is not penalised.
 
     Raises:
         ValueError: a degree below 1 or a negative λ.
@@ -65,11 +68,11 @@ def mlp(
 
     Args:
         features: number of inputs, at least 1.
-        hidden: width of each hidden layer; ``()`` leaves the linear model.
+        hidden: width of each hidden layer; ``()`` gives the linear model.
         outputs: how many outputs, at least 1.
         activation: of the hidden layers, by Keras's name.
-        l2: λ of the penalty λ‖W‖² on every kernel, added to the loss; biases are free of it.
-        dropout: share of each hidden layer's outputs dropped in training, one for all or one a layer.
+        l2: λ of the penalty λ‖W‖² on every kernel, added to the loss; biases are not penalised.
+        dropout: share of each hidden layer's outputs that training drops: one number, or one for each layer.
         initializer: of every kernel: a name of :func:`kerasdl.initializers.get`, or an instance. Biases start
             at zero.
 

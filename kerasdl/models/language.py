@@ -1,6 +1,12 @@
-"""Which network foretells the next token, and how does it write?"""
+"""Which network predicts the next token, and how does it write?
+
+A vocabulary and sizes go in; out comes a Keras model that is trained on windows of a text, and
+:func:`generate` writes with it.
+"""
 
 import weakref
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,8 +18,8 @@ from kerasdl.layers import Carried, Tokens
 from kerasdl.models.recurrent import recurrent_layer
 from kerasdl.text import Vocabulary
 
-CHUNK = 256  # most steps that the compiled program takes at a time: any length, one program
-FREE = -1  # stands where no token is prescribed
+CHUNK = 256  # steps that the compiled program takes at most in one call: one program for any length
+FREE = -1  # in place of a token where none is prescribed
 
 
 def language_model(
@@ -30,14 +36,13 @@ def language_model(
     :func:`kerasdl.text.perplexity` is what language models are judged by. :func:`generate` lets it write.
 
     Args:
-        vocabulary: what the tokens mean; it is saved with the model. Its length alone will do for training.
+        vocabulary: what the tokens mean; it is saved with the model. For training its length is enough.
         cell: ``"rnn"``, ``"gru"``, ``"lstm"`` or ``"peephole"``.
-        units: size of each layer's state.
+        units: width of each layer, the size of its state.
         layers: recurrent layers, at least 1.
-        batch_size: None: every window starts from a state of zeros. A number fixes the rows of a batch, and
-            each starts where this row ended in the batch before: for
-            :func:`kerasdl.text.sequential_windows`, unshuffled, with a
-            :class:`kerasdl.training.ResetState`.
+        batch_size: None: every window starts from a state of zeros. A number fixes how many rows a batch has,
+            and each row goes on from the state it had at the end of the batch before. Feed it
+            :func:`kerasdl.text.sequential_windows` unshuffled, with a :class:`kerasdl.training.ResetState`.
 
     Raises:
         TypeError: a vocabulary that is neither that nor a whole number.
@@ -74,12 +79,12 @@ def generate(
 ) -> str:
     """Let a :func:`language_model` write on from a prompt, and return the prompt and what it wrote.
 
-    The state goes from step to step, so each token costs the same however long the text is, and on JAX and
+    The state goes from step to step, so each token costs the same however long the text is. On JAX and
     TensorFlow one compiled program serves every prompt and length. At temperature 0 the likeliest token is
-    taken, the same on every backend as far as its lead exceeds float32's rounding. Above, tokens are drawn
-    from softmax(logits / temperature), as the largest of logits + temperature · g with standard Gumbel g
-    (Gumbel 1954; Maddison, Tarlow & Minka 2014): g comes from NumPy, so the draw is alike, too. Reserved
-    tokens are never written.
+    taken: the same one on every backend, unless two are equal up to float32's rounding. Above 0, tokens are
+    drawn from softmax(logits / temperature), as the largest of logits + temperature · g with a standard
+    Gumbel g (Gumbel 1954; Maddison, Tarlow & Minka 2014). NumPy draws g, so this too is the same on every
+    backend. Reserved tokens are never written.
 
     Args:
         model: as :func:`language_model` made or ``keras.saving.load_model`` loaded it.
@@ -110,7 +115,7 @@ def generate(
     if not len(prescribed):
         raise ValueError(f"prompt={prompt!r} is empty: give at least one token to start from")
     checks.positive_int("length", length)
-    generator = np.random.default_rng(seed) if seed is not None else random.generator("text")
+    rng = np.random.default_rng(seed) if seed is not None else random.generator("text")
 
     # The last token written is not read: there are length + prompt − 1 steps.
     steps = length + len(prescribed) - 1
@@ -118,7 +123,7 @@ def generate(
     told[: len(prescribed)] = prescribed
     noise = np.zeros((len(told), reads.size), "float32")
     if checks.not_negative("temperature", temperature):
-        noise[len(prescribed) - 1 : steps] = temperature * generator.gumbel(size=(length, reads.size))
+        noise[len(prescribed) - 1 : steps] = temperature * rng.gumbel(size=(length, reads.size))
     noise[:, : len(vocabulary.reserved)] = -1e9
     written, state = [], writer.start()
     for begin in range(0, len(told), CHUNK):
@@ -138,20 +143,22 @@ class _Writer(keras.Model):
     follows each step, the last of them again, and the states.
     """
 
-    def __init__(self, reads, recurrent, output):
+    def __init__(
+        self, reads: Tokens, recurrent: Sequence[keras.layers.Layer], output: keras.layers.Layer
+    ) -> None:
         super().__init__(name="writer")
         self.reads, self.recurrent, self.output_layer = reads, recurrent, output
 
     def start(self) -> list[np.ndarray]:
-        """Return token and states from which a text starts; the token is prescribed at once."""
+        """Return the token and the states before a text; the first prescribed token replaces this one."""
         sizes = [size for layer in self.recurrent for size in keras.tree.flatten(layer.state_size)]
         return [np.zeros(1, "int32"), *(np.zeros((1, size), "float32") for size in sizes)]
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Any]) -> list[Any]:
         count, told, noise, before, *flat = inputs
         states = [[flat.pop(0) for _ in keras.tree.flatten(layer.state_size)] for layer in self.recurrent]
 
-        def step(t, carry):
+        def step(t: Any, carry: tuple) -> tuple:
             written, token, states = carry
             prescribed = ops.take(told, t, axis=0)
             token = ops.where(prescribed == FREE, token, prescribed)

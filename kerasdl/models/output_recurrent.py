@@ -1,4 +1,11 @@
-"""Which network remembers nothing but what it said? One whose output is fed back."""
+"""Which network remembers nothing but what it said? One whose output is fed back.
+
+Sizes go in; out comes a Keras model that is told the true outputs (teacher forcing), and one with the same
+weights that hears its own.
+"""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -21,8 +28,8 @@ def output_recurrent(features: int, outputs: int = 1, units: int = 256) -> keras
 
     Args:
         features: numbers a step, at least 1.
-        outputs: size of y.
-        units: size of h.
+        outputs: size of y, at least 1.
+        units: size of h, at least 1.
 
     Raises:
         ValueError: a size below 1; in use, sequences of length 0.
@@ -41,8 +48,8 @@ def output_recurrent(features: int, outputs: int = 1, units: int = 256) -> keras
 def free_running(model: keras.Model) -> keras.Model:
     """Return an :func:`output_recurrent` model that hears itself: its only input is x.
 
-    The two share their weights: train one, run the other. It may be compiled and trained as well, through
-    time, without a teacher.
+    The two share their weights: train one, run the other. This one can be trained too, through time and
+    without a teacher.
 
     Raises:
         ValueError: another kind of model.
@@ -62,12 +69,12 @@ def free_running(model: keras.Model) -> keras.Model:
 class OutputCell(keras.layers.Layer):
     """One step of :class:`OutputRecurrent`; its state is y."""
 
-    def __init__(self, units: int, outputs: int, **kwargs):
+    def __init__(self, units: int, outputs: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.units = checks.positive_int("units", units)
         self.state_size = self.output_size = checks.positive_int("outputs", outputs)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         outputs = self.state_size
         for name, shape in {
             "kernel": (input_shape[-1], self.units),
@@ -79,7 +86,7 @@ class OutputCell(keras.layers.Layer):
             start = "zeros" if len(shape) == 1 else GlorotUniform()
             setattr(self, name, self.add_weight(name=name, shape=shape, initializer=start))
 
-    def call(self, x, states):
+    def call(self, x: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
         told = states[0]
         h = ops.tanh(ops.matmul(x, self.kernel) + ops.matmul(told, self.recurrent_kernel) + self.bias)
         y = ops.matmul(h, self.output_kernel) + self.output_bias
@@ -93,19 +100,19 @@ class OutputCell(keras.layers.Layer):
 class OutputRecurrent(keras.layers.RNN):
     """The layer of :func:`output_recurrent`: forced where it is given a teacher, else free."""
 
-    def __init__(self, units: int, outputs: int, **kwargs):
+    def __init__(self, units: int, outputs: int, **kwargs: Any) -> None:
         super().__init__(OutputCell(units, outputs), return_sequences=True, **kwargs)
 
-    def call(self, sequences, teacher=None, mask=None, training: bool = False):
+    def call(self, sequences: Any, teacher: Any = None, mask: Any = None, training: bool = False) -> Any:
         if teacher is None:
             return super().call(sequences, mask=mask, training=training)
         told = ops.pad(teacher[:, :-1], [[0, 0], [1, 0], [0, 0]])
         return self.cell(sequences, [told])[0]  # every step knows its past: all at once
 
-    def build(self, sequences_shape, teacher_shape=None):
+    def build(self, sequences_shape: tuple, teacher_shape: tuple | None = None) -> None:
         super().build(sequences_shape)
 
-    def compute_output_shape(self, sequences_shape, teacher_shape=None):
+    def compute_output_shape(self, sequences_shape: tuple, teacher_shape: tuple | None = None) -> tuple:
         return (*sequences_shape[:2], self.cell.state_size)
 
     def get_config(self) -> dict:

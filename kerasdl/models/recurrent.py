@@ -1,4 +1,10 @@
-"""Which network reads or writes a sequence? One stack of recurrent layers, turned four ways."""
+"""Which network reads or writes a sequence? One stack of recurrent layers, turned four ways.
+
+Sizes go in; out come Keras models from one vector to a sequence, from a sequence to one answer, or from a
+sequence to an answer at each step.
+"""
+
+from typing import Any
 
 import keras
 
@@ -32,13 +38,13 @@ def recurrent_stack(
     Args:
         features: numbers a step, at least 1.
         cell: ``"rnn"``, ``"gru"``, ``"lstm"`` or ``"peephole"``.
-        units: size of each layer's state.
+        units: width of each layer, the size of its state.
         layers: how many, at least 1.
         bidirectional: read both ways; each layer then gives ``2 · units``, forwards first.
-        dropout: share of what one layer hands to the next that is dropped in training.
+        dropout: share that training drops of what one layer hands to the next.
         return_sequences: False: the last output alone, ``(batch, units)``.
-        mask_value: steps whose features all have this value are padding and passed over. A row that is all
-            padding is answered from the state it began with, zeros.
+        mask_value: a step whose features all have this value is padding, and passed over. A row that is only
+            padding is answered from its initial state, zeros.
 
     Raises:
         ValueError: a size below 1, an unknown cell, a dropout outside [0, 1]; in use, sequences of length 0.
@@ -142,18 +148,27 @@ def many_to_many(
     return keras.Model(stack.input, _dense(outputs)(stack.output), name="many_to_many")
 
 
-def recurrent_layer(cell: str, units: int, **arguments) -> keras.layers.Layer:
+def recurrent_layer(cell: str, units: int, **arguments: Any) -> keras.layers.Layer:
     """Return one recurrent layer by its cell's name, its weights drawn in NumPy."""
     kind = CELLS[checks.one_of("cell", cell, CELLS)]
     start = {"kernel_initializer": GlorotUniform(), "recurrent_initializer": Orthogonal()}
     return kind(checks.positive_int("units", units), **start, **arguments)
 
 
-def _steps(inputs, mask_value):
+def _steps(inputs: Any, mask_value: float | None) -> Any:
     return Steps(mask_value, name="steps")(inputs)
 
 
-def _stack(sequence, cell, units, depth, bidirectional=False, dropout=0.0, return_sequences=True):
+def _stack(
+    sequence: Any,
+    cell: str,
+    units: int,
+    depth: int,
+    bidirectional: bool = False,
+    dropout: float = 0.0,
+    return_sequences: bool = True,
+) -> Any:
+    """Return what a stack of recurrent layers makes of a symbolic sequence."""
     checks.positive_int("layers", depth)
     checks.fraction("dropout", dropout)
     for number in range(1, depth + 1):

@@ -1,7 +1,12 @@
-"""Which network turns one sequence into another of a different length?"""
+"""Which network turns one sequence into another of a different length? An encoder and a decoder.
+
+Two vocabularies go in; out comes a Keras model that is trained on pairs of texts, and :func:`translate`
+writes with it.
+"""
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -43,7 +48,7 @@ def encoder_decoder(
         source: vocabulary that reserves ``"padding"``.
         target: vocabulary that reserves ``"padding"``, ``"begin"`` and ``"end"``.
         cell: ``"rnn"``, ``"gru"``, ``"lstm"`` or ``"peephole"``, for both halves.
-        units: size of each layer's state.
+        units: width of each layer, the size of its state.
         layers: recurrent layers in each half, at least 1.
         attention: let each decoder step look back at all encoder outputs, weighted by a softmax of dot
             products, and mix what it sees into its own output by a tanh layer (Luong, Pham & Manning 2015,
@@ -51,7 +56,7 @@ def encoder_decoder(
         embedding: width of learned token vectors; None: one-hot.
 
     Raises:
-        TypeError: a vocabulary that is none.
+        TypeError: a vocabulary that is not a :class:`kerasdl.text.Vocabulary`.
         ValueError: a reserved token is missing, a size below 1, an unknown cell; in use, texts of length 0.
 
     Example:
@@ -96,7 +101,7 @@ def translate(model: keras.Model, texts: Iterable[str], length: int, batch_size:
     Args:
         model: as :func:`encoder_decoder` made or ``keras.saving.load_model`` loaded it.
         texts: in the source's vocabulary.
-        length: tokens an answer may have at most; one that has not ended by then is cut off there.
+        length: the most tokens that an answer may have; a longer one is cut off there.
         batch_size: texts read side by side.
 
     Returns:
@@ -125,7 +130,7 @@ def translate(model: keras.Model, texts: Iterable[str], length: int, batch_size:
 class _Translator(keras.Model):
     """Reads tokens ``(batch, read)`` and fills a blank ``(batch, length)`` with greedily chosen ones."""
 
-    def __init__(self, model):
+    def __init__(self, model: keras.Model) -> None:
         super().__init__(name="translator")
         self.source, self.target = model.get_layer("source_tokens"), model.get_layer("target_tokens")
         layers = {layer.name: layer for layer in model.layers}
@@ -136,22 +141,22 @@ class _Translator(keras.Model):
         self.attention, self.mix = layers.get("attention"), layers.get("mix")
         self.output_layer = layers["output"]
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Any]) -> Any:
         read, blank = inputs
         memory, states = self.encoder(read)
         counts = ops.not_equal(read, self.source.padding)
         vocabulary = self.target.vocabulary
         never = [-1e9 * (name != "end") for name in vocabulary.reserved] + [0.0] * len(vocabulary.tokens)
 
-        def unfinished(t, written, token, states):
+        def unfinished(t: Any, written: Any, token: Any, states: Any) -> Any:
             return ops.logical_and(t < blank.shape[1], ops.any(_goes_on(token, vocabulary)))
 
-        def step(t, written, token, states):
+        def step(t: Any, written: Any, token: Any, states: Any) -> tuple:
             output, after = self.target(token[:, None])[:, 0], []
             for layer, state in zip(self.decoders, states, strict=True):
                 output, state = layer.cell(output, state)
                 after.append(list(state))
-            if self.attention is not None:
+            if self.attention is not None and self.mix is not None:
                 seen = self.attention(output[:, None], memory, memory_mask=counts)[:, 0]
                 output = self.mix(ops.concatenate([output, seen], axis=-1))
             best = ops.cast(ops.argmax(self.output_layer(output) + ops.array(never), axis=-1), "int32")
@@ -163,7 +168,7 @@ class _Translator(keras.Model):
         return ops.while_loop(unfinished, step, (ops.array(0, "int32"), blank, first, states))[1]
 
 
-def _goes_on(token, vocabulary):
+def _goes_on(token: Any, vocabulary: Vocabulary) -> Any:
     return ops.logical_and(token != vocabulary.end, token != vocabulary.padding)
 
 
