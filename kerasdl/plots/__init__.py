@@ -4,7 +4,8 @@ Numbers go in; every function returns a :class:`matplotlib.figure.Figure`, made 
 up, nothing stays in memory, and the caller's own matplotlib settings are left alone.
 """
 
-from kerasdl.plots.curves import bars, dots, fits, fold_spread, learning_curves, lines, panels, residuals
+from kerasdl.plots.curves import dots, fits, fold_spread, learning_curves, lines, residuals
+from kerasdl.plots.panels import bars, panels
 from kerasdl.plots.planes import descents, heat_map, pictures, regions, shades
 from kerasdl.plots.style import DASHES, MARKERS, PALETTE, REFERENCE, Colour, canvas, colours, looks
 

@@ -11,9 +11,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from kerasdl.plots.style import PALETTE, REFERENCE, Colour, canvas, figure_of, looks
+from kerasdl.plots.panels import panels
+from kerasdl.plots.style import PALETTE, REFERENCE, Colour, canvas, figure_of, looks, name_places
 
 Curves = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
@@ -46,49 +46,9 @@ def learning_curves(
         }
         for title, history in histories.items()
     }
-    return panels(chosen, "epoch", ylabel, yscale="log" if log else "linear", colours=colours)
-
-
-def panels(
-    drawn: Mapping[str, Curves],
-    xlabel: str,
-    ylabel: str | Mapping[str, str],
-    xscale: str = "linear",
-    yscale: str = "linear",
-    reference: Mapping[str, float] | None = None,
-    colours: Mapping[str, Colour] | None = None,
-    shared: bool = True,
-) -> Figure:
-    """Draw several panels of lines; a label has one colour in all of them, and one legend tells of all.
-
-    Args:
-        drawn: title of a panel → its curves, label → (x, y).
-        xlabel, ylabel: names and units of the axes; ``ylabel`` by title where panels show different things.
-        xscale, yscale: Matplotlib's names, such as ``"linear"``, ``"log"`` and ``"symlog"``.
-        reference: label → height of a thin horizontal line in every panel.
-        colours: label → colour.
-        shared: one scale of y for all panels, as where they show one thing.
-    """
-    across = 2 if len(drawn) in (2, 4) else min(3, len(drawn))
-    down = -(-len(drawn) // across)
-    labels = list(dict.fromkeys(label for curves in drawn.values() for label in curves))
-    pinned = {label: look["color"] for label, look in looks(labels, colours).items()}
-    height = 3.2 if down == 1 else 2.6
-    with canvas(across, down, width=4.6, height=height, sharey=shared) as (figure, axes):
-        for place, (ax, (title, curves)) in enumerate(zip(axes.flat, drawn.items(), strict=False)):
-            named = ylabel if isinstance(ylabel, str) else ylabel[title]
-            first = place % across == 0 or not shared
-            lines(curves, xlabel, named if first else "", xscale, yscale, reference, ax, title, pinned)
-            ax.get_legend().remove()
-        for ax in axes.flat[len(drawn) :]:
-            ax.set_axis_off()
-        handles = {
-            label: handle
-            for ax in axes.flat
-            for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
-        }
-        figure.legend(handles.values(), handles, loc="outside lower center", ncols=min(4, len(handles)))
-    return figure
+    across = 2 if len(histories) in (2, 4) else min(3, len(histories))
+    scale = "log" if log else "linear"
+    return panels(chosen, "epoch", ylabel, yscale=scale, colours=colours, columns=across, width=4.6)
 
 
 def fits(
@@ -165,61 +125,10 @@ def lines(
     for label, height in (reference or {}).items():
         ax.axhline(height, **REFERENCE, label=label)
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
-    _ticks(ax, xscale, [value for x, _ in curves.values() for value in x])
+    name_places(ax, [value for x, _ in curves.values() for value in x])
     # A legend of many lines finds no empty place among them.
     ax.legend(frameon=False, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if crowded else {}))
     return figure_of(ax)
-
-
-def _ticks(ax: Axes, xscale: str, values: Sequence[float]) -> None:
-    """Whole numbers where all are whole; on a logarithmic axis the values that were used, where few."""
-    used = sorted(set(map(float, values)))
-    if xscale == "log" and 1 < len(used) <= 8:
-        ax.set_xticks(used, [f"{value:g}" for value in used])
-        ax.xaxis.set_minor_formatter(NullFormatter())
-    elif xscale == "linear" and all(value.is_integer() for value in used):
-        ax.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True))  # there is no half an epoch
-        if len(used) == 1:
-            ax.set_xticks(used)
-
-
-def bars(
-    table: pd.DataFrame,
-    ylabel: str,
-    reference: Mapping[str, float] | None = None,
-    colours: Mapping[str, Colour] | None = None,
-    title: str = "",
-) -> Figure:
-    """Draw a group of bars for each row of a table, one bar a column.
-
-    Args:
-        table: rows named as they stand along x, columns as the legend has them.
-        ylabel: name and unit of its numbers.
-        reference: label → height of a thin horizontal line.
-        colours: column → colour.
-        title: of the figure.
-    """
-    every = looks(list(table.columns), colours)
-    hatches = ["", "//", "..", "xx", "\\\\", "++"]
-    with canvas(width=min(9.0, max(4.5, 0.45 * table.size + 2))) as (figure, axes):
-        ax, places, wide = axes[0, 0], np.arange(len(table)), 0.8 / len(table.columns)
-        for number, column in enumerate(table.columns):
-            ax.bar(
-                places - 0.4 + (number + 0.5) * wide,
-                table[column],
-                0.95 * wide,
-                color=every[column]["color"],
-                edgecolor="white",
-                hatch=hatches[number % len(hatches)],
-                label=column,
-            )
-        for label, height in (reference or {}).items():
-            ax.axhline(height, **REFERENCE, label=label)
-        ax.set_xticks(places, [str(name) for name in table.index])
-        ax.set(ylabel=ylabel, title=title)
-        ax.grid(axis="x", visible=False)
-        ax.legend(frameon=False)
-    return figure
 
 
 def dots(

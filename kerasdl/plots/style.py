@@ -6,7 +6,7 @@ is 640 pixels wide.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import matplotlib as mpl
@@ -15,6 +15,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
+from matplotlib.ticker import MaxNLocator, NullFormatter
 from matplotlib.transforms import Bbox, ScaledTranslation
 
 Colour = str | tuple[float, ...]
@@ -99,7 +100,7 @@ def looks(labels: Iterable[str], pinned: Mapping[str, Colour] | None = None) -> 
         labels: in their order.
         pinned: label → colour, as :func:`colours` gives it.
     """
-    pinned = dict(pinned or {})
+    labels, pinned = list(labels), dict(pinned or {})
     free = [colour for colour in PALETTE if colour not in pinned.values()] or PALETTE
     for label in labels:
         if label not in pinned:
@@ -114,6 +115,19 @@ def looks(labels: Iterable[str], pinned: Mapping[str, Colour] | None = None) -> 
             "marker": MARKERS[number % len(MARKERS)],
         }
     return found
+
+
+def name_places(ax: Axes, places: Sequence[float]) -> None:
+    """Name the places measured on a logarithmic x axis, where few; whole numbers where all are whole."""
+    used = sorted(set(map(float, places)))
+    if ax.get_xscale() == "log":
+        if 1 < len(used) <= 8:
+            ax.set_xticks(used, [f"{value:g}" for value in used])
+            ax.xaxis.set_minor_formatter(NullFormatter())
+    elif ax.get_xscale() == "linear" and all(value.is_integer() for value in used):
+        ax.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True))  # there is no half an epoch
+        if len(used) == 1:
+            ax.set_xticks(used)
 
 
 def _clear_legends(figure: Figure, axes: np.ndarray) -> None:

@@ -27,7 +27,7 @@ def test_panels_share_their_colours_and_one_legend():
     left, right = figure.axes
     assert colour_of(left, "GRU") == colour_of(right, "GRU")
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["RNN", "GRU", "guess"]
-    assert left.get_legend() is right.get_legend() is None
+    assert left.get_legend() is None is right.get_legend()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7])
