@@ -190,6 +190,19 @@ def loss_from_record(record: tuple[type, dict[str, Any]]) -> Any:
     return loss
 
 
+def cloned(argument: Any) -> Any:
+    """Return an estimator's argument as ``sklearn.clone`` copies it, but a loss or an optimizer as it is.
+
+    The copy of a loss may lack settings. Estimators change neither, so clones can share them.
+    """
+    import keras
+    from sklearn.base import clone
+
+    if isinstance(argument, (keras.losses.Loss, keras.optimizers.Optimizer)):
+        return argument
+    return clone(argument, safe=False)
+
+
 def compile_arguments(model: Any) -> dict[str, Any]:
     """Return what a model was compiled with: all made anew from its config, save for the loss.
 

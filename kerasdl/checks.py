@@ -10,6 +10,7 @@ import numpy as np
 from kerasdl.names import nearest, one_of
 
 __all__ = [
+    "current_name",
     "finite",
     "fraction",
     "nearest",
@@ -23,6 +24,7 @@ __all__ = [
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_OLD_NAMES = "_old_names"  # of a function's arguments: kept on it by renamed
 
 
 def positive_int(argument: str, value: int) -> int:
@@ -131,15 +133,34 @@ def renamed(removed_in: str, **names: str) -> Callable[[Callable[P, R]], Callabl
                     continue
                 if new in kwargs:
                     raise TypeError(f"{function.__name__}: {old} is the old name of {new}; give {new} alone")
-                warnings.warn(
-                    f"{function.__name__}({old}=…) is deprecated: write {new}=…; "
-                    f"kerasdl {removed_in} no longer takes {old}",
-                    DeprecationWarning,
-                    stacklevel=2,
-                )
+                warnings.warn(_deprecated(function, old, new, removed_in), DeprecationWarning, stacklevel=2)
                 kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
 
+        setattr(call, _OLD_NAMES, (removed_in, names))
         return call
 
     return decorate
+
+
+def current_name(function: Callable, name: str) -> str:
+    """Return an argument's present name; where :func:`renamed` has given it another, warn that it has.
+
+    Example:
+        >>> @renamed("0.3", size="units")
+        ... def width(units): return units
+        >>> current_name(width, "units")
+        'units'
+    """
+    unchanged: tuple[str, dict[str, str]] = ("", {})
+    removed_in, old_names = getattr(function, _OLD_NAMES, unchanged)
+    if name not in old_names:
+        return name
+    new = old_names[name]
+    warnings.warn(_deprecated(function, name, new, removed_in), DeprecationWarning, stacklevel=2)
+    return new
+
+
+def _deprecated(function: Callable, old: str, new: str, removed_in: str) -> str:
+    removal = f"kerasdl {removed_in} no longer takes {old}"
+    return f"{function.__name__}({old}=…) is deprecated: write {new}=…; {removal}"

@@ -60,6 +60,13 @@ def test_an_old_name_still_works_and_says_the_new_one():
     assert {w.filename for w in caught} == {__file__}
 
 
+def test_an_old_name_becomes_the_present_one():
+    with pytest.warns(DeprecationWarning, match="write units="):
+        assert checks.current_name(drawn, "size") == "units"
+    assert checks.current_name(drawn, "units") == "units"
+    assert checks.current_name(len, "size") == "size"
+
+
 def test_new_names_alone_are_shown_and_pass_in_silence():
     assert list(inspect.signature(drawn).parameters) == ["units", "seed"]
     assert drawn.__doc__ == "Both arguments."

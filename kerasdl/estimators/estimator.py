@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import keras
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kerasdl import borrowed, checks
@@ -79,11 +79,7 @@ class KerasEstimator(BaseEstimator):
         return self
 
     def __sklearn_clone__(self) -> Self:
-        # scikit-learn would copy every argument in depth, and Keras 3.15's Huber loss comes out of that with
-        # another delta. Nothing here changes its loss or optimizer, so clones share them.
-        shared = (keras.losses.Loss, keras.optimizers.Optimizer)
-        parameters = self.get_params().items()
-        copy = type(self)(**{k: v if isinstance(v, shared) else clone(v, safe=False) for k, v in parameters})
+        copy = type(self)(**{name: borrowed.cloned(value) for name, value in self.get_params().items()})
         borrowed.copy_request(self, copy)
         return copy
 

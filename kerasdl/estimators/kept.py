@@ -1,7 +1,7 @@
 """What of a fitted estimator goes into a pickle? Its model, loss and optimizer, as numbers and settings.
 
-Keras pickles a loss and an optimizer by their config, which for Huber has no delta; a model by an archive
-that knows registered layers only. Here they are kept as numbers, and built as they were.
+Keras pickles a loss by its config, which may lack settings (:data:`kerasdl.borrowed.ENTRIES`), and a model by
+an archive that knows registered layers only. Here they are kept as numbers, and built as they were.
 """
 
 from typing import Any, NamedTuple

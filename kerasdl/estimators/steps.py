@@ -133,7 +133,8 @@ class Steps:
             value = getattr(self.estimator, name)
             if not name.startswith("build__"):
                 raise TypeError(f"{name}={value!r} is not known; a builder's argument is named build__{name}")
-            own = checks.one_of("build__ name", name.removeprefix("build__"), named)
+            own = checks.current_name(build, name.removeprefix("build__"))
+            checks.one_of("build__ name", own, named)
             arguments[own] = value
         model = build(**arguments)
         if not isinstance(model, keras.Model):

@@ -156,3 +156,10 @@ def test_bad_data_is_refused(data):
         regressor().fit(X, y, sample_weight=np.zeros(40))
     with pytest.raises(ValueError, match="features"):
         regressor().fit(X, y).predict(X[:, :2])
+
+
+def test_an_old_name_of_a_builder_s_argument_still_works():
+    X, y = np.zeros((8, 2)), np.zeros((8, 3))
+    with pytest.warns(DeprecationWarning, match="write outputs="):
+        fitted = KerasRegressor(models.linear, epochs=1, build__units=3).fit(X, y)
+    assert fitted.model_.output_shape == (None, 3)
