@@ -5,7 +5,13 @@ import numpy as np
 
 from kerasdl import scratch
 
-BY_HAND = {"rnn": scratch.RNN, "gru": scratch.GRU, "lstm": scratch.LSTM, "peephole": scratch.PeepholeLSTM}
+BY_HAND = {
+    "rnn": scratch.RNN,
+    "gru": scratch.GRU,
+    "lstm": scratch.LSTM,
+    "peephole": scratch.PeepholeLSTM,
+    "mgu": scratch.MGU,
+}
 
 
 def gradients(function, *arrays):
@@ -55,5 +61,43 @@ def shaken(model, seed=1):
 
 def by_hand(cell, weights):
     """Split a flat list of weights into layers by hand, and return them and what is left."""
-    each = {"rnn": 3, "gru": 3, "lstm": 3, "peephole": 4}[cell]
+    each = 4 if cell == "peephole" else 3
     return BY_HAND[cell](*weights[:each]), weights[each:]
+
+
+def close(ours, theirs, tolerance):
+    """Whether two arrays are equal, relative to the largest value."""
+    ours, theirs = (np.asarray(a, "float64") for a in (ours, theirs))
+    scale = max(np.abs(theirs).max(initial=0), 1e-3)
+    return ours.shape == theirs.shape and np.abs(ours - theirs).max(initial=0) <= tolerance * scale
+
+
+def drawn(layer, seed=0):
+    """Weights for a layer, none of them zero."""
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=w.shape, scale=0.4).astype("float32") for w in layer.weights]
+
+
+def draws(shapes, seed=1):
+    """Return an array for each shape: how much each number of a layer's results counts in a loss."""
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=shape) for shape in shapes]
+
+
+def recurrence(layer, x, states, mask, weights):
+    """Return outputs and states of a recurrent layer, and the gradients for x, the states and the weights.
+
+    The loss is the sum of all results, each number times one of :func:`draws`.
+    """
+    frozen = [v.value for v in layer.non_trainable_variables]
+    arguments = {} if mask is None else {"mask": keras.ops.convert_to_tensor(np.array(mask, bool))}
+
+    def weighed(x, *rest):
+        initial = {"initial_state": list(rest[: len(states)])} if states else {}
+        found, _ = layer.stateless_call(list(rest[len(states) :]), frozen, x, **initial, **arguments)
+        found = [keras.ops.cast(f, "float32") for f in keras.tree.flatten(found)]
+        counts = [keras.ops.convert_to_tensor(w, "float32") for w in draws([f.shape for f in found])]
+        parts = [keras.ops.sum(f * w) for f, w in zip(found, counts, strict=True)]
+        return sum(parts[1:], parts[0]), found
+
+    return values_and_gradients(weighed, x, *states, *weights)

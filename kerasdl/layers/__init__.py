@@ -1,20 +1,25 @@
 """What does Keras lack? Layers that the course and its users need."""
 
 from kerasdl.layers.attention import Attention
+from kerasdl.layers.cells.gru import GRU
+from kerasdl.layers.cells.lstm import LSTM
+from kerasdl.layers.cells.mgu import MGU, MGUCell
+from kerasdl.layers.cells.peephole import PeepholeLSTM, PeepholeLSTMCell
+from kerasdl.layers.cells.simple import SimpleRNN
 from kerasdl.layers.convert import accelerate, standard
 from kerasdl.layers.dropout import Dropout
 from kerasdl.layers.maxout import Maxout
-from kerasdl.layers.peephole import PeepholeLSTMCell
 from kerasdl.layers.powers import Powers
-from kerasdl.layers.recurrent import GRU, LSTM, PeepholeLSTM, SimpleRNN
 from kerasdl.layers.sequences import Carried, Steps, Tokens
 
 __all__ = [
     "GRU",
     "LSTM",
+    "MGU",
     "Attention",
     "Carried",
     "Dropout",
+    "MGUCell",
     "Maxout",
     "PeepholeLSTM",
     "PeepholeLSTMCell",

@@ -1,5 +1,7 @@
 """What does a decoder look back at?"""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -27,11 +29,11 @@ class Attention(keras.layers.Layer):
         [[[1.0, 0.0]]]
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def attention_weights(self, query, memory, memory_mask=None):
+    def attention_weights(self, query: Any, memory: Any, memory_mask: Any = None) -> Any:
         """Return a(t, s), ``(batch, written, read)``."""
         scores = ops.matmul(query, ops.transpose(memory, (0, 2, 1)))
         counts = 1.0 if memory_mask is None else ops.cast(memory_mask, scores.dtype)[:, None]
@@ -40,8 +42,10 @@ class Attention(keras.layers.Layer):
         odds = ops.exp(scores - ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True))) * counts
         return odds / ops.maximum(ops.sum(odds, axis=-1, keepdims=True), 1e-9)
 
-    def call(self, query, memory, memory_mask=None):
+    def call(self, query: Any, memory: Any, memory_mask: Any = None) -> Any:
         return ops.matmul(self.attention_weights(query, memory, memory_mask), memory)
 
-    def compute_output_shape(self, query_shape, memory_shape):
+    def compute_output_shape(
+        self, query_shape: tuple[int | None, ...], memory_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return query_shape

@@ -4,6 +4,8 @@ A mask is a function of counters: an integer hash of each unit's place, of the l
 Integers have no rounding, so TensorFlow, JAX and PyTorch, eager or compiled, answer alike.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -23,7 +25,7 @@ _STEP_1, _STEP_2, _KEY_2 = map(_int32, (0x85EBCA6B, 0x27D4EB2F, 0xC2B2AE35))
 _MEMBER_1, _MEMBER_2 = map(_int32, (0x165667B1, 0x85EBCA77))
 
 
-def keep_mask(shape: tuple, rate: float, key, step, member=None):
+def keep_mask(shape: tuple[Any, ...], rate: float, key: Any, step: Any, member: Any = None) -> Any:
     """Return a boolean tensor of this shape in which each unit is False with probability ``rate``.
 
     Args:
@@ -46,7 +48,7 @@ def threshold(rate: float) -> int:
     return min(round(rate * 2**32), 2**32 - 1) - 2**31
 
 
-def hashed(shape: tuple, key, step, member=None):
+def hashed(shape: tuple[Any, ...], key: Any, step: Any, member: Any = None) -> Any:
     """Return int32 words, one a unit, each value as likely as any other. Arguments as in :func:`keep_mask`.
 
     A key with axes broadcasts over them: ``(members, 1, 1)`` gives ``(members, *shape)``.
@@ -67,7 +69,7 @@ def hashed(shape: tuple, key, step, member=None):
     return (word ^ _shift_right(word, 15)) * _ROUND_2
 
 
-def _shift_right(word, bits: int):
+def _shift_right(word: Any, bits: int) -> Any:
     """Shift in zeros. The shift of a signed integer copies its sign, which the mask takes off again."""
     return ops.right_shift(word, bits) & ((1 << (32 - bits)) - 1)
 
@@ -104,7 +106,13 @@ class Dropout(keras.layers.Layer):
         [0.0, 2.0]
     """
 
-    def __init__(self, rate: float, noise_shape: tuple | None = None, seed: int | None = None, **kwargs):
+    def __init__(
+        self,
+        rate: float,
+        noise_shape: tuple[int | None, ...] | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.rate = checks.fraction("rate", rate)
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)
@@ -117,7 +125,7 @@ class Dropout(keras.layers.Layer):
             # Keras's trainers carry the state of its seed generators, two integers: here (key, step).
             self.seed_generator = keras.random.SeedGenerator(_key(seed))
 
-    def call(self, inputs, training: bool = False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         if not training or self.rate == 0:
             return inputs
         if self.rate == 1:
@@ -128,7 +136,7 @@ class Dropout(keras.layers.Layer):
         # A product, not ops.where, which on torch takes longer than all of the hash.
         return inputs * (ops.cast(keep, inputs.dtype) * (1 / (1 - self.rate)))
 
-    def _mask_shape(self, shape: tuple) -> tuple:
+    def _mask_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         if self.noise_shape is None:
             return shape
         fits = len(self.noise_shape) == len(shape) and all(
@@ -143,19 +151,19 @@ class Dropout(keras.layers.Layer):
         lengths = zip(self.noise_shape, shape, strict=True)
         return tuple(length if wanted is None else wanted for wanted, length in lengths)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
 
-    def save_own_variables(self, store) -> None:
+    def save_own_variables(self, store: Any) -> None:
         if self.rate > 0:
             store["state"] = ops.convert_to_numpy(self.seed_generator.state).astype("int64")
 
-    def load_own_variables(self, store) -> None:
+    def load_own_variables(self, store: Any) -> None:
         # Weights saved beside a stock layer hold no state: the masks then start as they would have.
         if self.rate > 0 and "state" in store:
             self.seed_generator.state.assign(store["state"])
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         config = {"rate": self.rate, "noise_shape": self.noise_shape, "seed": self.seed}
         return {**super().get_config(), **config}
 
@@ -163,7 +171,7 @@ class Dropout(keras.layers.Layer):
 def _key(seed: int | None) -> int:
     """31 bits, the most that fits each backend's integer; seeds such as 0 and 1 give keys unlike in all."""
     if seed is None:
-        seed = random.generator("dropout").integers(2**32)
+        seed = int(random.generator("dropout").integers(2**32))
     elif isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
         raise TypeError(f"seed={seed!r}: give a whole number, or None for a key drawn by kerasdl")
     return int(np.random.SeedSequence(int(seed) % 2**64).generate_state(1)[0]) >> 1

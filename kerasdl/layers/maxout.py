@@ -1,5 +1,7 @@
 """How can a unit learn the shape of its own activation?"""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -53,10 +55,10 @@ class Maxout(keras.layers.Layer):
         units: int,
         pieces: int = 2,
         seed: int | None = None,
-        kernel_regularizer=None,
-        kernel_constraint=None,
-        **kwargs,
-    ):
+        kernel_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.units = checks.positive_int("units", units)
         self.pieces = checks.positive_int("pieces", pieces)
@@ -65,7 +67,7 @@ class Maxout(keras.layers.Layer):
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.input_spec = keras.layers.InputSpec(min_ndim=2)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         features = input_shape[-1]
         self.kernel = self.add_weight(
             name="kernel",
@@ -77,13 +79,13 @@ class Maxout(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(self.units, self.pieces), initializer="zeros")
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: features})
 
-    def call(self, x):
+    def call(self, x: Any) -> Any:
         return ops.max(ops.tensordot(x, self.kernel, axes=1) + self.bias, axis=-1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.units)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,

@@ -1,5 +1,7 @@
 """How does one number become the features of a polynomial?"""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -22,23 +24,23 @@ class Powers(keras.layers.Layer):
         [[2.0, 4.0, 8.0]]
     """
 
-    def __init__(self, degree: int, **kwargs):
+    def __init__(self, degree: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.degree = checks.positive_int("degree", degree)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         if input_shape[-1] != 1:
             raise ValueError(f"input of shape {input_shape}: a polynomial takes one feature, (batch, 1)")
 
-    def call(self, x):
+    def call(self, x: Any) -> Any:
         # A running product, not x ** k: the k-th power is then rounded alike on every backend.
         powers = [x]
         for _ in range(self.degree - 1):
             powers.append(powers[-1] * x)
         return ops.concatenate(powers, axis=-1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.degree)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "degree": self.degree}

@@ -1,5 +1,7 @@
 """How do sequences enter a network, and how does its state outlast them?"""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -8,7 +10,7 @@ from kerasdl.initializers import Uniform
 from kerasdl.text import Vocabulary
 
 
-def _refuse_empty(sequences) -> None:
+def _refuse_empty(sequences: Any) -> None:
     """The backends differ here: one would answer, another ask for an index that is not there."""
     if sequences.shape[1] == 0:
         raise ValueError(f"sequences of shape {tuple(sequences.shape)} have length 0: give at least one step")
@@ -32,27 +34,27 @@ class Steps(keras.layers.Layer):
         2
     """
 
-    def __init__(self, mask_value: float | None = None, **kwargs):
+    def __init__(self, mask_value: float | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.mask_value = mask_value
         self.supports_masking = True
 
-    def call(self, sequences):
+    def call(self, sequences: Any) -> Any:
         _refuse_empty(sequences)
         if self.mask_value is None:
             return sequences
         # Zeros, so that what padding holds, even NaN, reaches no gradient.
         return ops.where(self.compute_mask(sequences)[..., None], sequences, 0.0)
 
-    def compute_mask(self, sequences, previous_mask=None):
+    def compute_mask(self, sequences: Any, previous_mask: Any = None) -> Any:
         if self.mask_value is None:
             return previous_mask
         return ops.any(ops.not_equal(sequences, self.mask_value), axis=-1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "mask_value": self.mask_value}
 
 
@@ -80,37 +82,40 @@ class Tokens(keras.layers.Layer):
         (1, 3, 5)
     """
 
-    def __init__(self, vocabulary: Vocabulary | int, width: int | None = None, **kwargs):
+    def __init__(self, vocabulary: Vocabulary | int, width: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if isinstance(vocabulary, dict):  # from a config
             vocabulary = Vocabulary(**vocabulary)
         self.vocabulary = vocabulary if isinstance(vocabulary, Vocabulary) else None
-        if self.vocabulary is None and not isinstance(vocabulary, int):
+        if isinstance(vocabulary, Vocabulary):
+            self.size = len(vocabulary)
+        elif isinstance(vocabulary, int):
+            self.size = checks.positive_int("vocabulary", vocabulary)
+        else:
             raise TypeError(f"vocabulary={vocabulary!r}: give a kerasdl.text.Vocabulary or its length")
-        self.size = len(vocabulary) if self.vocabulary else checks.positive_int("vocabulary", vocabulary)
         self.width = None if width is None else checks.positive_int("width", width)
         self.padding = self.vocabulary.padding if self.vocabulary else None
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         if self.width:
             self.vectors = self.add_weight(
                 name="vectors", shape=(self.size, self.width), initializer=Uniform()
             )
 
-    def call(self, tokens):
+    def call(self, tokens: Any) -> Any:
         _refuse_empty(tokens)
         if self.width:
             return ops.take(self.vectors, ops.cast(tokens, "int32"), axis=0)
         return ops.one_hot(ops.cast(tokens, "int32"), self.size, dtype=self.compute_dtype)
 
-    def compute_mask(self, tokens, previous_mask=None):
+    def compute_mask(self, tokens: Any, previous_mask: Any = None) -> Any:
         return previous_mask if self.padding is None else ops.not_equal(tokens, self.padding)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (*input_shape, self.width or self.size)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         vocabulary = self.vocabulary.get_config() if self.vocabulary else self.size
         return {**super().get_config(), "vocabulary": vocabulary, "width": self.width}
 
@@ -131,13 +136,13 @@ class Carried(keras.layers.Wrapper):
         ValueError: a layer that does not return both, or an input whose batch size is left open.
     """
 
-    def __init__(self, layer: keras.layers.Layer, **kwargs):
+    def __init__(self, layer: keras.layers.Layer, **kwargs: Any) -> None:
         super().__init__(layer, **kwargs)
         if not (layer.return_sequences and layer.return_state):
             raise ValueError(f"layer={layer.name!r}: give it return_sequences=True and return_state=True")
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
         if input_shape[0] is None:
             raise ValueError(f"input_shape={input_shape}: a carried state needs a fixed batch size")
@@ -149,7 +154,7 @@ class Carried(keras.layers.Wrapper):
             for n, size in enumerate(sizes)
         ]
 
-    def call(self, sequences, mask=None, training: bool = False):
+    def call(self, sequences: Any, mask: Any = None, training: bool = False) -> Any:
         # A copy: PyTorch could not go back through a variable that is assigned to below.
         before = [ops.stop_gradient(state + 0.0) for state in self.states]
         outputs, *after = self.layer(sequences, initial_state=before, mask=mask, training=training)
@@ -157,7 +162,7 @@ class Carried(keras.layers.Wrapper):
             state.assign(ops.stop_gradient(value))
         return outputs
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return self.layer.compute_output_shape(input_shape)[0]
 
     def reset_state(self) -> None:

@@ -10,14 +10,10 @@ import keras
 
 from kerasdl import checks
 from kerasdl.initializers import GlorotUniform, Orthogonal
-from kerasdl.layers import GRU, LSTM, Dropout, PeepholeLSTM, SimpleRNN, Steps
+from kerasdl.layers import Dropout, Steps
+from kerasdl.layers.cells.base import REGISTRY
 
-CELLS = {
-    "rnn": SimpleRNN,
-    "gru": GRU,
-    "lstm": LSTM,
-    "peephole": PeepholeLSTM,
-}
+CELLS = {name: cell.layer for name, cell in REGISTRY.items()}
 
 
 def recurrent_stack(
@@ -37,7 +33,7 @@ def recurrent_stack(
 
     Args:
         features: numbers a step, at least 1.
-        cell: ``"rnn"``, ``"gru"``, ``"lstm"`` or ``"peephole"``.
+        cell: ``"rnn"``, ``"gru"``, ``"lstm"``, ``"peephole"`` or ``"mgu"``.
         units: width of each layer, the size of its state.
         layers: how many, at least 1.
         bidirectional: read both ways; each layer then gives ``2 · units``, forwards first.

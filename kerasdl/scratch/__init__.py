@@ -9,7 +9,7 @@ Read in this order: ``layer`` (what a layer promises), ``graph``, ``losses``, ``
 
 from kerasdl.scratch.checking import GradientError, GradientReport, gradient_check, numerical_gradient
 from kerasdl.scratch.convolution import AveragePooling2D, Convolution2D, Flatten, MaxPooling2D
-from kerasdl.scratch.gated import GRU, LSTM, PeepholeLSTM
+from kerasdl.scratch.gated import GRU, LSTM, MGU, PeepholeLSTM
 from kerasdl.scratch.graph import (
     ELU,
     Add,
@@ -41,7 +41,7 @@ from kerasdl.scratch.recurrent import RNN, LastStep, OutputRNN, Recurrent
 from kerasdl.scratch.regularisation import dropout, l2_penalty
 
 __all__ = [
-    "ELU", "GRU", "LSTM", "RNN", "SGD", "AdaGrad", "Adam", "Add", "Affine", "AveragePooling2D",
+    "ELU", "GRU", "LSTM", "MGU", "RNN", "SGD", "AdaGrad", "Adam", "Add", "Affine", "AveragePooling2D",
     "Convolution2D", "Dropout", "Flatten", "GradientError", "GradientReport", "LastStep", "Layer",
     "LeakyReLU", "MaxPooling2D", "Maxout", "MeanSquaredError", "Momentum", "Multiply", "Nesterov",
     "Network", "Optimizer", "OutputRNN", "PeepholeLSTM", "RMSProp", "ReLU", "Recurrent", "Sigmoid",

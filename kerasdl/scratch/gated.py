@@ -94,6 +94,53 @@ class GRU(Recurrent):
         return from_x @ kernel.T, (to_h,)
 
 
+class MGU(Recurrent):
+    """h(t) = (1 − f) ⊙ h(t−1) + f ⊙ h̃: the minimal gated unit, one gate for a GRU's two (Zhou et al. 2016).
+
+    With f = σ(x W_f + h U_f + b_f), the candidate is h̃ = tanh(x W_h + (f ⊙ h) U_h + b_h): the gate that
+    lets the new in also chooses what of the past the new may see.
+
+    Args:
+        kernel: ``(features, 2 · units)``, columns f, h.
+        recurrent_kernel: ``(units, 2 · units)``.
+        bias: ``(2 · units,)``.
+
+    ``MGU(*kerasdl.layers.MGU(...).get_weights())`` computes the same.
+    """
+
+    def __init__(self, kernel: ArrayLike, recurrent_kernel: ArrayLike, bias: ArrayLike) -> None:
+        super().__init__(kernel=kernel, recurrent_kernel=recurrent_kernel, bias=bias)
+        wide = 2 * self.units
+        self._fits(kernel=(self.features, wide), recurrent_kernel=(self.units, wide), bias=(wide,))
+
+    @classmethod
+    def random(cls, features: int, units: int, seed: Seed = None) -> "MGU":
+        """Draw the kernel by `glorot_uniform`, the recurrent one by `orthogonal`; the bias starts at 0."""
+        rng, wide = generator(seed), 2 * units
+        return cls(glorot_uniform((features, wide), rng), orthogonal((units, wide), rng), np.zeros(wide))
+
+    def step(self, x: np.ndarray, state: State) -> tuple[State, Saved]:
+        (h,) = state
+        from_x = x @ self.parameters["kernel"] + self.parameters["bias"]
+        to_f, to_h = np.split(self.parameters["recurrent_kernel"], 2, axis=1)
+        f = sigmoid(from_x[:, : self.units] + h @ to_f)
+        candidate = np.tanh(from_x[:, self.units :] + (f * h) @ to_h)
+        return ((1 - f) * h + f * candidate,), (x, h, f, candidate)
+
+    def step_backward(self, gradients: State, saved: Saved) -> tuple[np.ndarray, State]:
+        (gradient,), (x, h, f, candidate) = gradients, saved
+        through_f, through_h = np.split(self.parameters["recurrent_kernel"], 2, axis=1)
+        to_candidate = gradient * f * (1 - candidate**2)
+        to_seen = to_candidate @ through_h.T
+        to_f = (gradient * (candidate - h) + to_seen * h) * f * (1 - f)
+        from_x = np.concatenate([to_f, to_candidate], axis=1)
+        self.gradients["kernel"] += x.T @ from_x
+        self.gradients["recurrent_kernel"] += np.concatenate([h.T @ to_f, (f * h).T @ to_candidate], axis=1)
+        self.gradients["bias"] += from_x.sum(axis=0)
+        to_h = gradient * (1 - f) + to_seen * f + to_f @ through_f.T
+        return from_x @ self.parameters["kernel"].T, (to_h,)
+
+
 class LSTM(Recurrent):
     """c(t) = f ⊙ c(t−1) + i ⊙ g, h(t) = o ⊙ tanh c(t): a memory c that is added to, not multiplied through.
 

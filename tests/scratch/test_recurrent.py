@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from kerasdl.scratch import (
     GRU,
     LSTM,
+    MGU,
     RNN,
     SGD,
     Affine,
@@ -32,6 +33,7 @@ def cells():
         "output": OutputRNN.random(FEATURES, 5, UNITS, rng),
         "gru": GRU.random(FEATURES, UNITS, rng),
         "gru, reset before": GRU.random(FEATURES, UNITS, rng, reset_after=False),
+        "mgu": MGU.random(FEATURES, UNITS, rng),
         "lstm": LSTM.random(FEATURES, UNITS, rng),
         "peephole": PeepholeLSTM.random(FEATURES, UNITS, rng),
         "peephole, full": PeepholeLSTM.random(FEATURES, UNITS, rng, form="full"),
@@ -85,6 +87,7 @@ def test_every_cell_passes_the_gradient_check_at_any_shape(batch, time, features
         OutputRNN.random(features, 2, units, 0),
         GRU.random(features, units, 0),
         GRU.random(features, units, 0, reset_after=False),
+        MGU.random(features, units, 0),
         LSTM.random(features, units, 0),
         PeepholeLSTM.random(features, units, 0),
         PeepholeLSTM.random(features, units, 0, form="full"),
@@ -102,6 +105,23 @@ def σ(a):
 
 def row(vector, matrix, column):
     return sum(float(v) * float(m) for v, m in zip(vector, matrix[:, column], strict=True))
+
+
+def test_the_minimal_gated_unit_unit_by_unit():
+    layer = cells()["mgu"]
+    kernel, recurrent, bias = layer.parameters.values()
+    x = np.random.default_rng(2).normal(size=(1, 4, FEATURES))
+    h, expected = [0.0] * UNITS, []
+    for t in range(4):
+        f = [σ(row(x[0, t], kernel, u) + row(h, recurrent, u) + bias[u]) for u in range(UNITS)]
+        seen = [gate * past for gate, past in zip(f, h, strict=True)]
+        new = [
+            math.tanh(row(x[0, t], kernel, u) + row(seen, recurrent, u) + bias[u])
+            for u in range(UNITS, 2 * UNITS)
+        ]
+        h = [(1 - gate) * past + gate * n for gate, past, n in zip(f, h, new, strict=True)]
+        expected.append(h)
+    assert layer.forward(x)[0] == pytest.approx(np.array(expected), rel=1e-12)
 
 
 @pytest.mark.parametrize("form", ["per_unit", "full"])

@@ -1,17 +1,51 @@
-"""How does each backend run a recurrence? Only here and in devices/ does code differ by backend.
+"""How does each backend run a recurrence? One module for each backend, with the same two functions.
 
-:mod:`~kerasdl.layers.kernels.cells` has the arithmetic of the cells, once for all; the module named after a
-backend runs it over time, forward and in reverse, and is loaded only there.
+:class:`Kernel` says what a module brings; :func:`load` returns that of the backend that runs. The cells
+that they run are in :mod:`kerasdl.layers.cells`. Only here, in devices/ and in training/ does code differ
+by backend.
 """
 
 import importlib
+import importlib.util
+from typing import Any, Protocol, cast
 
 import keras
 
-from kerasdl import backends
+from kerasdl.layers.cells.base import Arithmetic, Tensor, Tensors, Weights
 
 
-def load():
-    """Return the module of the backend that runs, or None where there is none."""
-    name = keras.backend.backend()
-    return importlib.import_module(f"{__name__}.{name}") if name in backends.NAMES else None
+class Kernel(Protocol):
+    """What the module of a backend brings."""
+
+    def recur(
+        self,
+        cell: Arithmetic,
+        x: Tensor,
+        states: Tensors,
+        weights: Weights,
+        mask: Tensor | None = None,
+        sequences: bool = True,
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Run a cell over time.
+
+        Args:
+            cell: the arithmetic.
+            x: ``(batch, time, features)``.
+            states: each ``(batch, units)``, in ``x``'s dtype, as are the weights.
+            weights: by name.
+            mask: boolean ``(batch, time)`` or None; where it is False, states stay.
+            sequences: whether the outputs of all steps are wanted.
+
+        Returns:
+            The last output, ``(batch, units)``; all outputs, ``(batch, time, units)``, or the last with a
+            time axis of 1; the last states.
+        """
+
+    def has_cudnn(self, layer: Any, mask: Tensor | None) -> bool:
+        """Return whether stock Keras would run this layer on cuDNN."""
+
+
+def load() -> Kernel | None:
+    """Return the module of the backend that runs; None where it has none, as Keras's NumPy backend."""
+    name = f"{__name__}.{keras.backend.backend()}"
+    return cast(Kernel, importlib.import_module(name)) if importlib.util.find_spec(name) else None

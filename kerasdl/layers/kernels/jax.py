@@ -6,31 +6,41 @@ one more such product, and not before it.
 """
 
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from kerasdl.layers.kernels.cells import Formulas, Weights
+from kerasdl.layers.cells.base import Arithmetic, Operations, Tensor, Tensors, Weights
 
 
-class _Ops(Formulas):
-    """The operations of :mod:`kerasdl.layers.kernels.cells` on ``(units, batch)``."""
+class JaxOperations(Operations):
+    """The operations of a cell on states ``(units, batch)``."""
 
-    sigmoid, tanh, relu = jax.nn.sigmoid, jnp.tanh, jax.nn.relu
-    stack = staticmethod(jnp.stack)
+    def sigmoid(self, z: Tensor) -> Tensor:
+        return jax.nn.sigmoid(z)
 
-    relu_back = staticmethod(lambda d, y: jnp.where(y > 0, d, 0))
-    through = staticmethod(lambda v, matrix: matrix @ v)
-    split = staticmethod(lambda z, n: jnp.split(z, n, axis=0))
-    # On rows: ``(steps · batch, …)``.
-    total = staticmethod(lambda rows: rows.sum(axis=0))
-    outer = staticmethod(lambda a, b: a.T @ b)
-    columns = staticmethod(lambda parts: jnp.concatenate(parts, axis=1))
-    cut = staticmethod(lambda rows, n: jnp.split(rows, n, axis=1))
+    def tanh(self, z: Tensor) -> Tensor:
+        return jnp.tanh(z)
 
-    @staticmethod
-    def join(parts):
+    def relu(self, z: Tensor) -> Tensor:
+        return jax.nn.relu(z)
+
+    def stack(self, parts: Sequence[Tensor]) -> Tensor:
+        return jnp.stack(parts)
+
+    def relu_back(self, d: Tensor, y: Tensor) -> Tensor:
+        return jnp.where(y > 0, d, 0)
+
+    def through(self, v: Tensor, matrix: Tensor) -> Tensor:
+        return matrix @ v
+
+    def split(self, z: Tensor, n: int) -> Sequence[Tensor]:
+        return jnp.split(z, n, axis=0)
+
+    def join(self, parts: Sequence[Tensor]) -> Tensor:
         # Written piece by piece, which XLA does in place: a concatenation it computes value by value.
         units, batch = parts[0].shape
         joined = jnp.zeros((units * len(parts), batch), parts[0].dtype)
@@ -38,39 +48,59 @@ class _Ops(Formulas):
             joined = lax.dynamic_update_slice(joined, part, (n * units, 0))
         return joined
 
+    def total(self, rows: Tensor) -> Tensor:
+        return rows.sum(axis=0)
 
-def recur(cell, x, states, weights: Weights, mask=None, sequences: bool = True):
-    """Run a cell over time.
+    def outer(self, a: Tensor, b: Tensor) -> Tensor:
+        return a.T @ b
 
-    Args:
-        cell: one of :mod:`kerasdl.layers.kernels.cells`.
-        x: ``(batch, time, features)``.
-        states: each ``(batch, units)``.
-        mask: boolean ``(batch, time)`` or None; where it is False, states stay.
-        sequences: whether the outputs of all steps are wanted.
+    def columns(self, parts: Sequence[Tensor]) -> Tensor:
+        return jnp.concatenate(parts, axis=1)
 
-    Returns:
-        The last output, ``(batch, units)``; all outputs, ``(batch, time, units)``, or the last with a time
-        axis of 1; the last states.
-    """
-    outputs, states = _recur(cell, sequences, x, tuple(states), weights, mask)
-    return states[0], outputs if sequences else states[0][:, None], list(states)
+    def cut(self, rows: Tensor, n: int) -> Sequence[Tensor]:
+        return jnp.split(rows, n, axis=1)
+
+
+OPS = JaxOperations()
+
+
+def recur(
+    cell: Arithmetic,
+    x: Tensor,
+    states: Tensors,
+    weights: Weights,
+    mask: Tensor | None = None,
+    sequences: bool = True,
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Run a cell over time: see :class:`kerasdl.layers.kernels.Kernel`."""
+    outputs, last = _recur(cell, sequences, x, tuple(states), dict(weights), mask)
+    return last[0], outputs if sequences else last[0][:, None], list(last)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _recur(cell, sequences, x, states, weights, mask):
+def _recur(
+    cell: Arithmetic, sequences: bool, x: Tensor, states: Tensors, weights: Weights, mask: Tensor | None
+) -> Any:
     return _scan(cell, sequences, x, states, weights, mask, keep=False)[0]
 
 
-def _scan(cell, sequences, x, states, weights, mask, keep: bool):
+def _scan(
+    cell: Arithmetic,
+    sequences: bool,
+    x: Tensor,
+    states: Tensors,
+    weights: Weights,
+    mask: Tensor | None,
+    keep: bool,
+) -> Any:
     matrices, vectors = cell.recurrent(weights)
-    kernel, matrices = weights.kernel.T, [m.T for m in matrices]
+    kernel, matrices = weights["kernel"].T, [m.T for m in matrices]
     bias, vectors = cell.input_bias(weights), [v[:, None] for v in vectors]
 
-    def step(states, inputs):
+    def step(states: Tensors, inputs: Any) -> Any:
         x, m = inputs
         z = kernel @ x
-        new, saved = cell.step(_Ops, z if bias is None else z + bias[:, None], states, matrices, vectors)
+        new, saved = cell.step(OPS, z if bias is None else z + bias[:, None], states, matrices, vectors)
         if m is not None:
             new = tuple(jnp.where(m, n, s) for n, s in zip(new, states, strict=True))
         output = new[0] if sequences or keep else None
@@ -82,23 +112,25 @@ def _scan(cell, sequences, x, states, weights, mask, keep: bool):
     return (wanted, tuple(s.T for s in states)), (outputs, saved)
 
 
-def _forward(cell, sequences, x, states, weights, mask):
+def _forward(
+    cell: Arithmetic, sequences: bool, x: Tensor, states: Tensors, weights: Weights, mask: Tensor | None
+) -> Any:
     result, (outputs, saved) = _scan(cell, sequences, x, states, weights, mask, keep=True)
     return result, (x, states, weights, mask, outputs, saved)
 
 
-def _backward(cell, sequences, kept, gradient):
+def _backward(cell: Arithmetic, sequences: bool, kept: Any, gradient: Any) -> Any:
     x, states, weights, mask, outputs, saved = kept
     d_outputs, d_states = gradient
     matrices, vectors = cell.recurrent(weights)
     vectors = [v[:, None] for v in vectors]
 
-    def back(d_states, inputs):
+    def back(d_states: Tensors, inputs: Any) -> Any:
         d, saved, m = inputs
         if sequences:
             d_states = (d_states[0] + d, *d_states[1:])
         moved = d_states if m is None else tuple(jnp.where(m, d, 0) for d in d_states)
-        slopes, old = cell.back(_Ops, moved, saved, matrices, vectors)
+        slopes, old = cell.back(OPS, moved, saved, matrices, vectors)
         if m is not None:
             old = tuple(o + jnp.where(m, 0, d) for o, d in zip(old, d_states, strict=True))
         return old, tuple(s.T for s in slopes)
@@ -107,28 +139,24 @@ def _backward(cell, sequences, kept, gradient):
     inputs = (d_outputs, saved, None if mask is None else mask.T[:, None])
     d_states, slopes = lax.scan(back, tuple(d.T for d in d_states), inputs, reverse=True)
 
-    def rows(stacked):
+    def rows(stacked: Tensor) -> Tensor:
         return stacked.reshape(-1, stacked.shape[-1])
 
     slopes = tuple(map(rows, slopes))
     before = jnp.concatenate([states[0][None], jnp.transpose(outputs[:-1], (0, 2, 1))])
-    recurrent, bias, peephole = cell.gradients(
-        _Ops, slopes, lambda n: rows(jnp.transpose(saved[n], (0, 2, 1))), rows(before), weights
+    every = cell.gradients(
+        OPS, slopes, lambda n: rows(jnp.transpose(saved[n], (0, 2, 1))), rows(before), weights
     )
-    dz = cell.projected(_Ops, slopes)
-    d_x = (dz @ weights.kernel.T).reshape(x.shape[1], x.shape[0], x.shape[2])
-    gradients = Weights(
-        _Ops.outer(rows(jnp.swapaxes(x, 0, 1)), dz),
-        recurrent,
-        None if weights.bias is None else bias,
-        peephole,
-    )
+    dz = cell.projected(OPS, slopes)
+    d_x = (dz @ weights["kernel"].T).reshape(x.shape[1], x.shape[0], x.shape[2])
+    every["kernel"] = OPS.outer(rows(jnp.swapaxes(x, 0, 1)), dz)
+    gradients = {name: every[name] for name in weights}
     return jnp.swapaxes(d_x, 0, 1), tuple(d.T for d in d_states), gradients, None
 
 
 _recur.defvjp(_forward, _backward)
 
 
-def has_cudnn(layer, mask) -> bool:
+def has_cudnn(layer: Any, mask: Tensor | None) -> bool:
     """Return whether stock Keras would run this layer on cuDNN."""
     return jax.default_backend() == "gpu" and type(layer.cell).__name__ == "LSTMCell" and mask is None

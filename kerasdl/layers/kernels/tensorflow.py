@@ -5,28 +5,37 @@ As on JAX, states are ``(units, batch)`` and the input is projected inside the l
 """
 
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
-from kerasdl.layers.kernels.cells import NO_SECOND_GRADIENT, Formulas, Weights
+from kerasdl.layers.cells.base import (
+    NO_SECOND_GRADIENT,
+    Arithmetic,
+    Operations,
+    Tensor,
+    Tensors,
+    Weights,
+)
 
 
-class _Ops(Formulas):
-    """The operations of :mod:`kerasdl.layers.kernels.cells` on ``(units, batch)``."""
+class TensorFlowOperations(Operations):
+    """The operations of a cell on states ``(units, batch)``."""
 
     sigmoid, tanh, relu = map(staticmethod, (tf.sigmoid, tf.tanh, tf.nn.relu))
     stack = staticmethod(tf.stack)
-    relu_back = staticmethod(lambda d, y: tf.where(y > 0, d, tf.zeros_like(d)))
-    through = staticmethod(lambda v, matrix: tf.matmul(matrix, v))
-    split = staticmethod(lambda z, n: tf.split(z, n, axis=0))
-    # On rows: ``(steps · batch, …)``.
-    total = staticmethod(lambda rows: tf.reduce_sum(rows, axis=0))
-    outer = staticmethod(lambda a, b: tf.matmul(a, b, transpose_a=True))
-    columns = staticmethod(lambda parts: tf.concat(parts, axis=1))
-    cut = staticmethod(lambda rows, n: tf.split(rows, n, axis=1))
 
-    @staticmethod
-    def join(parts):
+    def relu_back(self, d: Tensor, y: Tensor) -> Tensor:
+        return tf.where(y > 0, d, tf.zeros_like(d))
+
+    def through(self, v: Tensor, matrix: Tensor) -> Tensor:
+        return tf.matmul(matrix, v)
+
+    def split(self, z: Tensor, n: int) -> Sequence[Tensor]:
+        return tf.split(z, n, axis=0)
+
+    def join(self, parts: Sequence[Tensor]) -> Tensor:
         # As on JAX: piece by piece, in place.
         units = parts[0].shape[0]
         joined = tf.zeros((units * len(parts), tf.shape(parts[0])[1]), parts[0].dtype)
@@ -35,63 +44,86 @@ class _Ops(Formulas):
             joined = tf.raw_ops.TensorStridedSliceUpdate(input=joined, value=part, **rows)
         return joined
 
+    def total(self, rows: Tensor) -> Tensor:
+        return tf.reduce_sum(rows, axis=0)
 
-def recur(cell, x, states, weights: Weights, mask=None, sequences: bool = True):
-    """Run a cell over time: see :func:`kerasdl.layers.kernels.jax.recur`."""
-    present = [name for name, w in zip(Weights._fields, weights, strict=True) if w is not None]
-    forward, backward = _programs(cell, len(states), tuple(present), mask is not None, sequences)
+    def outer(self, a: Tensor, b: Tensor) -> Tensor:
+        return tf.matmul(a, b, transpose_a=True)
+
+    def columns(self, parts: Sequence[Tensor]) -> Tensor:
+        return tf.concat(parts, axis=1)
+
+    def cut(self, rows: Tensor, n: int) -> Sequence[Tensor]:
+        return tf.split(rows, n, axis=1)
+
+
+OPS = TensorFlowOperations()
+
+
+def recur(
+    cell: Arithmetic,
+    x: Tensor,
+    states: Tensors,
+    weights: Weights,
+    mask: Tensor | None = None,
+    sequences: bool = True,
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Run a cell over time: see :class:`kerasdl.layers.kernels.Kernel`."""
+    forward, backward = _programs(cell, len(states), tuple(weights), mask is not None, sequences)
     masks = [] if mask is None else [tf.cast(mask, "bool")]
 
     @tf.custom_gradient
-    def run(*tensors):
+    def run(*tensors: Tensor) -> Any:
         # An outer tape must not look into the program: its gradient is given here.
         results, kept = forward(*map(tf.stop_gradient, tensors), *masks)
 
         @tf.custom_gradient
-        def once(*watched):  # all that it depends on, so that a second tape meets the refusal
+        def once(*watched: Tensor) -> Any:  # all that it depends on, so that a second tape meets the refusal
             still = [tf.stop_gradient(tensor) for tensor in watched]
             return backward(still[: len(tensors)], masks, kept, still[len(tensors) :]), _refuse
 
         return results, lambda *gradients: once(*tensors, *gradients)
 
-    tensors = [x, *states, *(w for w in weights if w is not None)]
-    *states, outputs = run(*map(tf.convert_to_tensor, tensors))
-    last = states[0]
+    tensors = [x, *states, *weights.values()]
+    *last_states, outputs = run(*map(tf.convert_to_tensor, tensors))
+    last = last_states[0]
     if mask is not None:
         # Keras holds zeros until a row's first step that counts, whatever the initial state.
         started = tf.cast(tf.cumsum(tf.cast(mask, "int32"), axis=1) > 0, x.dtype)[..., None]
         last = last * started[:, -1]
         outputs = outputs * started if sequences else outputs
-    return last, outputs if sequences else last[:, None], states
+    return last, outputs if sequences else last[:, None], last_states
 
 
-def _refuse(*_):
+def _refuse(*_: Tensor) -> Any:
     raise NotImplementedError(NO_SECOND_GRADIENT)
 
 
 @functools.cache
-def _programs(cell, count: int, names: tuple, masked: bool, sequences: bool):
+def _programs(
+    cell: Arithmetic, count: int, names: tuple[str, ...], masked: bool, sequences: bool
+) -> tuple[Any, Any]:
     """Return the forward and backward program for one kind of call; TensorFlow keeps one trace a shape."""
 
-    def unpack(tensors):
+    def unpack(tensors: Tensors) -> tuple[Tensor, Tensors, Weights]:
         x, states, weights = tensors[0], tensors[1 : 1 + count], tensors[1 + count :]
-        return x, states, Weights(**{"bias": None, **dict(zip(names, weights, strict=True))})
+        return x, states, dict(zip(names, weights, strict=True))
 
     @tf.function(jit_compile=True, autograph=False)
-    def forward(*arguments):
+    def forward(*arguments: Tensor) -> tuple[Tensors, Tensors]:
         x, states, weights = unpack(arguments[: 1 + count + len(names)])
         matrices, vectors = cell.recurrent(weights)
-        kernel, matrices = tf.transpose(weights.kernel), list(map(tf.transpose, matrices))
+        kernel, matrices = tf.transpose(weights["kernel"]), list(map(tf.transpose, matrices))
         vectors = [v[:, None] for v in vectors]
         bias = cell.input_bias(weights)
         x = tf.transpose(x, (1, 2, 0))
-        mask = tf.transpose(arguments[-1])[:, None] if masked else None
+        mask: Any = tf.transpose(arguments[-1])[:, None] if masked else None
         time = tf.shape(x)[0]
 
-        def step(t, states, stacks):
+        def step(t: Tensor, states: Tensors, stacks: Any) -> Any:
             z = tf.matmul(kernel, x[t])
             z = z if bias is None else z + bias[:, None]
-            new, saved = cell.step(_Ops, z, states, matrices, vectors)
+            new, saved = cell.step(OPS, z, states, matrices, vectors)
             if masked:
                 new = tuple(tf.where(mask[t], n, s) for n, s in zip(new, states, strict=True))
             return (
@@ -110,22 +142,22 @@ def _programs(cell, count: int, names: tuple, masked: bool, sequences: bool):
         return (*map(tf.transpose, states), wanted), (outputs, *saved)
 
     @tf.function(jit_compile=True, autograph=False)
-    def backward(tensors, masks, kept, gradients):
+    def backward(tensors: Tensors, masks: Tensors, kept: Tensors, gradients: Tensors) -> Tensors:
         x, states, weights = unpack(tensors)
         outputs, *saved = kept
-        *d_states, d_outputs = gradients
+        d_states, d_outputs = gradients[:-1], gradients[-1]
         matrices, vectors = cell.recurrent(weights)
         vectors = [v[:, None] for v in vectors]
-        d_outputs = tf.transpose(d_outputs, (1, 2, 0)) if sequences else None
-        mask = tf.transpose(masks[0])[:, None] if masked else None
+        d_each: Any = tf.transpose(d_outputs, (1, 2, 0)) if sequences else None
+        mask: Any = tf.transpose(masks[0])[:, None] if masked else None
         time = tf.shape(x)[1]
 
-        def back(n, d_states, stacks):
+        def back(n: Tensor, d_states: Tensors, stacks: Any) -> Any:
             t = time - 1 - n
             if sequences:
-                d_states = (d_states[0] + d_outputs[t], *d_states[1:])
+                d_states = (d_states[0] + d_each[t], *d_states[1:])
             moved = d_states if mask is None else tuple(tf.where(mask[t], d, 0) for d in d_states)
-            slopes, old = cell.back(_Ops, moved, [s[t] for s in saved], matrices, vectors)
+            slopes, old = cell.back(OPS, moved, [s[t] for s in saved], matrices, vectors)
             if masked:
                 old = tuple(
                     o + tf.where(mask[t], tf.zeros_like(d), d) for o, d in zip(old, d_states, strict=True)
@@ -142,25 +174,24 @@ def _programs(cell, count: int, names: tuple, masked: bool, sequences: bool):
             lambda n, *_: n < time, back, (0, d_states, stacks), maximum_iterations=time
         )
 
-        def rows(stacked):
+        def rows(stacked: Tensor) -> Tensor:
             return tf.reshape(stacked, (-1, stacked.shape[-1]))
 
         slopes = tuple(rows(a.stack()) for a in stacks)
         before = tf.concat([states[0][None], tf.transpose(outputs[:-1], (0, 2, 1))], axis=0)
-        recurrent, bias, peephole = cell.gradients(
-            _Ops, slopes, lambda n: rows(tf.transpose(saved[n], (0, 2, 1))), rows(before), weights
+        every = cell.gradients(
+            OPS, slopes, lambda n: rows(tf.transpose(saved[n], (0, 2, 1))), rows(before), weights
         )
-        dz = cell.projected(_Ops, slopes)
-        d_x = tf.matmul(dz, weights.kernel, transpose_b=True)
+        dz = cell.projected(OPS, slopes)
+        d_x = tf.matmul(dz, weights["kernel"], transpose_b=True)
         d_x = tf.transpose(tf.reshape(d_x, (time, -1, x.shape[2])), (1, 0, 2))
-        kernel = _Ops.outer(rows(tf.transpose(x, (1, 0, 2))), dz)
-        every = Weights(kernel, recurrent, bias, peephole)
-        return (d_x, *map(tf.transpose, d_states), *(getattr(every, name) for name in names))
+        every["kernel"] = OPS.outer(rows(tf.transpose(x, (1, 0, 2))), dz)
+        return (d_x, *map(tf.transpose, d_states), *(every[name] for name in names))
 
     return forward, backward
 
 
-def has_cudnn(layer, mask) -> bool:
+def has_cudnn(layer: Any, mask: Tensor | None) -> bool:
     """Return whether stock Keras would run this layer on cuDNN."""
     fits = type(layer.cell).__name__ == "LSTMCell" or getattr(layer.cell, "reset_after", False)
     return bool(tf.config.list_physical_devices("GPU")) and fits and layer.use_bias

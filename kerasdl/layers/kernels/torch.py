@@ -4,55 +4,91 @@ The passes run outside the tape: autograd records one node for the whole recurre
 are one product over all steps.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 
-from kerasdl.layers.kernels.cells import LSTM, NO_SECOND_GRADIENT, Formulas, Weights
+from kerasdl.layers.cells.base import (
+    NO_SECOND_GRADIENT,
+    Arithmetic,
+    Operations,
+    Tensor,
+    Tensors,
+    Weights,
+)
 
 
-class _Ops(Formulas):
-    """The operations of :mod:`kerasdl.layers.kernels.cells` on ``(batch, units)``."""
+class TorchOperations(Operations):
+    """The operations of a cell on states ``(batch, units)``."""
 
     sigmoid, tanh, relu = map(staticmethod, (torch.sigmoid, torch.tanh, torch.relu))
     stack = staticmethod(torch.stack)
-    relu_back = staticmethod(lambda d, y: d * (y > 0))
     tanh_back = staticmethod(torch.ops.aten.tanh_backward)
     sigmoid_back = staticmethod(torch.ops.aten.sigmoid_backward)
     plus_product = staticmethod(torch.addcmul)
     plus_through = staticmethod(torch.addmm)
-    blend = staticmethod(lambda u, a, b: torch.lerp(b, a, u))
     through = staticmethod(torch.mm)
-    split = staticmethod(lambda z, n: z.chunk(n, dim=1))
-    join = staticmethod(lambda parts: torch.cat(parts, dim=1))
-    total = staticmethod(lambda rows: rows.sum(dim=0))
-    outer = staticmethod(lambda a, b: a.T @ b)
-    columns, cut = join, split
+
+    def relu_back(self, d: Tensor, y: Tensor) -> Tensor:
+        return d * (y > 0)
+
+    def blend(self, u: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        return torch.lerp(b, a, u)
+
+    def split(self, z: Tensor, n: int) -> Sequence[Tensor]:
+        return z.chunk(n, dim=1)
+
+    def join(self, parts: Sequence[Tensor]) -> Tensor:
+        return torch.cat(parts, dim=1)
+
+    def total(self, rows: Tensor) -> Tensor:
+        return rows.sum(dim=0)
+
+    def outer(self, a: Tensor, b: Tensor) -> Tensor:
+        return a.T @ b
+
+    def columns(self, parts: Sequence[Tensor]) -> Tensor:
+        return torch.cat(parts, dim=1)
+
+    def cut(self, rows: Tensor, n: int) -> Sequence[Tensor]:
+        return rows.chunk(n, dim=1)
 
 
-def recur(cell, x, states, weights: Weights, mask=None, sequences: bool = True):
-    """Run a cell over time: see :func:`kerasdl.layers.kernels.jax.recur`."""
+OPS = TorchOperations()
+
+
+def recur(
+    cell: Arithmetic,
+    x: Tensor,
+    states: Tensors,
+    weights: Weights,
+    mask: Tensor | None = None,
+    sequences: bool = True,
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Run a cell over time: see :class:`kerasdl.layers.kernels.Kernel`."""
     if mask is not None:
         mask = mask.bool()
-    fused = (
-        cell == LSTM() and x.dtype == torch.float32 and x.device.type == "cpu" and weights.bias is not None
-    )
+    fused = cell.fused == "lstm" and x.dtype == torch.float32 and x.device.type == "cpu" and "bias" in weights
     if fused and mask is None:
-        outputs, states = _fused_lstm(x, states, weights)
+        outputs, last_states = _fused_lstm(x, states, weights)
     else:
-        outputs, *states = _Recurrence.apply(cell, mask, len(states), x, *states, *weights)
+        arguments = (cell, mask, len(states), tuple(weights), x, *states, *weights.values())
+        outputs, *last_states = _Recurrence.apply(*arguments)
     last = outputs[:, -1]
     if mask is not None:
         # Keras holds zeros until a row's first step that counts, whatever the initial state.
         started = mask.cummax(dim=1).values[..., None]
         outputs, last = outputs * started, last * started[:, -1]
-    return last, outputs if sequences else last[:, None], list(states)
+    return last, outputs if sequences else last[:, None], list(last_states)
 
 
-def _fused_lstm(x, states, weights):
+def _fused_lstm(x: Tensor, states: Tensors, weights: Weights) -> tuple[Tensor, Tensors]:
     h, c = states
-    bias = weights.bias
+    bias = weights["bias"]
     flat = [
-        weights.kernel.T.contiguous(),
-        weights.recurrent_kernel.T.contiguous(),
+        weights["kernel"].T.contiguous(),
+        weights["recurrent_kernel"].T.contiguous(),
         bias,
         torch.zeros_like(bias),
     ]
@@ -63,18 +99,26 @@ def _fused_lstm(x, states, weights):
 
 class _Recurrence(torch.autograd.Function):
     @staticmethod
-    def forward(context, cell, mask, count, x, *arguments):
-        states, weights = arguments[:count], Weights(*arguments[count:])
+    def forward(
+        context: Any,
+        cell: Arithmetic,
+        mask: Tensor | None,
+        count: int,
+        names: tuple[str, ...],
+        x: Tensor,
+        *arguments: Tensor,
+    ) -> Any:
+        states, weights = arguments[:count], dict(zip(names, arguments[count:], strict=True))
         matrices, vectors = cell.recurrent(weights)
         keep = any(context.needs_input_grad)
         rows, bias = x.transpose(0, 1).flatten(0, 1), cell.input_bias(weights)
-        z = rows @ weights.kernel if bias is None else torch.addmm(bias, rows, weights.kernel)
+        z = rows @ weights["kernel"] if bias is None else torch.addmm(bias, rows, weights["kernel"])
         # The state before the first step, then the states after each.
         outputs, saved = x.new_empty(x.shape[1] + 1, *states[0].shape), []
         outputs[0] = states[0]
-        present = states
+        present: Tensors = states
         for t, z_t in enumerate(z.view(x.shape[1], x.shape[0], -1)):
-            new, kept = cell.step(_Ops, z_t, present, matrices, vectors)
+            new, kept = cell.step(OPS, z_t, present, matrices, vectors)
             if mask is not None:
                 m = mask[:, t, None]
                 new = tuple(torch.where(m, n, s) for n, s in zip(new, present, strict=True))
@@ -82,27 +126,28 @@ class _Recurrence(torch.autograd.Function):
             if keep:
                 saved.append(kept)
         if keep:
-            context.cell, context.mask, context.count, context.saved = cell, mask, count, saved
+            context.cell, context.mask, context.count, context.names = cell, mask, count, names
+            context.saved = saved
             context.save_for_backward(x, outputs, *arguments)
         return outputs[1:].transpose(0, 1), *present
 
     @staticmethod
-    def backward(context, d_outputs, *d_states):
+    def backward(context: Any, d_outputs: Tensor, *d_states: Tensor) -> Any:
         if torch.is_grad_enabled():  # a graph of this pass is asked for
             raise NotImplementedError(NO_SECOND_GRADIENT)
         x, outputs, *arguments = context.saved_tensors
         cell, mask, saved = context.cell, context.mask, context.saved
-        weights = Weights(*arguments[context.count :])
+        weights = dict(zip(context.names, arguments[context.count :], strict=True))
         matrices, vectors = cell.recurrent(weights)
         matrices = [m.T.contiguous() for m in matrices]
-        slopes = []
+        slopes: Any = []
         for t in reversed(range(len(saved))):
             d_states = (d_states[0] + d_outputs[:, t], *d_states[1:])
             moved = d_states
             if mask is not None:
                 m = mask[:, t, None]
                 moved = tuple(d * m for d in d_states)
-            new, old = cell.back(_Ops, moved, saved[t], matrices, vectors)
+            new, old = cell.back(OPS, moved, saved[t], matrices, vectors)
             slopes = slopes or [one.new_empty(len(saved), *one.shape) for one in new]
             for one, stack in zip(new, slopes, strict=True):
                 stack[t] = one
@@ -110,23 +155,22 @@ class _Recurrence(torch.autograd.Function):
                 old = tuple(o + d * ~m for o, d in zip(old, d_states, strict=True))
             d_states = old
         slopes = tuple(stack.flatten(0, 1) for stack in slopes)
-        recurrent, bias, peephole = cell.gradients(
-            _Ops,
+        every = cell.gradients(
+            OPS,
             slopes,
             lambda n: torch.cat([kept[n] for kept in saved]),
             outputs[:-1].flatten(0, 1),
             weights,
         )
-        dz = cell.projected(_Ops, slopes)
+        dz = cell.projected(OPS, slopes)
         d_x = None
-        if context.needs_input_grad[3]:
-            d_x = (dz @ weights.kernel.T).view(x.shape[1], x.shape[0], x.shape[2]).transpose(0, 1)
-        kernel = _Ops.outer(x.transpose(0, 1).flatten(0, 1), dz)
-        bias = None if weights.bias is None else bias
-        return None, None, None, d_x, *d_states, kernel, recurrent, bias, peephole
+        if context.needs_input_grad[4]:
+            d_x = (dz @ weights["kernel"].T).view(x.shape[1], x.shape[0], x.shape[2]).transpose(0, 1)
+        every["kernel"] = OPS.outer(x.transpose(0, 1).flatten(0, 1), dz)
+        return None, None, None, None, d_x, *d_states, *(every[name] for name in context.names)
 
 
-def has_cudnn(layer, mask) -> bool:
+def has_cudnn(layer: Any, mask: Tensor | None) -> bool:
     """Return whether stock Keras would run this layer on cuDNN."""
     fits = type(layer.cell).__name__ == "LSTMCell" or getattr(layer.cell, "reset_after", False)
     return torch.cuda.is_available() and fits and layer.use_bias and mask is None
