@@ -326,7 +326,10 @@ def _called(script: Path | None, name: str) -> str:
 
 
 def _in_notebook() -> bool:
-    return "ipykernel" in sys.modules
+    """Whether a kernel runs this, whose outputs may be pictures."""
+    loaded = sys.modules.get("IPython")
+    shell = loaded.get_ipython() if loaded else None
+    return hasattr(shell, "kernel")
 
 
 def _notebook_progress() -> Callable[[str, float], None]:

@@ -15,8 +15,10 @@ WIDTH = 80  # of a log file
 def console() -> Console:
     """Return a console as wide as its terminal; 80 columns where the output is a file."""
     # No markup: names such as kerasdl[jax] are meant as they are written.
-    out = Console(markup=False, highlight=False)
-    return out if out.is_terminal else Console(width=WIDTH, file=sys.stdout, markup=False, highlight=False)
+    # A notebook shows plain text as a log file does.
+    look = {"markup": False, "highlight": False, "force_jupyter": False}
+    out = Console(**look)
+    return out if out.is_terminal else Console(width=WIDTH, file=sys.stdout, **look)
 
 
 def show(found: list[Result]) -> None:

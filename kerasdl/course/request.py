@@ -43,18 +43,7 @@ class Parser(argparse.ArgumentParser):
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Give a parser the options that every way to run a chapter has."""
-    parser.add_argument(
-        "--fast", action="store_true", help="small settings: seconds a chapter instead of a minute"
-    )
-    parser.add_argument(
-        "--set",
-        action="extend",
-        nargs="+",
-        default=[],
-        metavar="NAME=VALUE",
-        help="change settings, such as epochs=20 or hidden=64,32; `kerasdl list CHAPTER` shows a chapter's "
-        "settings and their values",
-    )
+    add_settings(parser)
     parser.add_argument(
         "--backend",
         nargs="+",
@@ -68,6 +57,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--out", type=Path, default=files.RESULTS, metavar="DIR", help=f"default: {files.RESULTS}"
+    )
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the options that choose a chapter's settings."""
+    parser.add_argument(
+        "--fast", action="store_true", help="small settings: seconds a chapter instead of a minute"
+    )
+    parser.add_argument(
+        "--set",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change settings, such as epochs=20 or hidden=64,32; `kerasdl list CHAPTER` shows a chapter's "
+        "settings and their values",
     )
 
 

@@ -71,6 +71,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_answers)
 
+    command = commands.add_parser("notebook", help="chapters as notebooks")
+    command.add_argument("chapter", nargs="*", metavar="CHAPTER", help="by name or number; none means all")
+    command.add_argument("--to", type=Path, default=Path("notebooks"), metavar="DIR", help="their folder")
+    request.add_settings(command)
+    command.add_argument("--execute", action="store_true", help="run each, and keep what it shows")
+    command.set_defaults(run=_notebook)
+
     command = commands.add_parser("compare", help="hold the backends' stored results side by side")
     command.add_argument("folder", nargs="?", type=Path, help="where they are (default: as --out)")
     _add_out(command)
@@ -133,6 +140,18 @@ def _answers(options: argparse.Namespace) -> int:
         if not options.number or answer.number in options.number:
             question = textwrap.fill(script.exercises[answer.number - 1], 80)
             print(f"{answer.number}. {answer.brief}\n\n{question}\n\n{answer.text}\n")
+    return 0
+
+
+def _notebook(options: argparse.Namespace) -> int:
+    from kerasdl.course import syllabus
+    from kerasdl.course.cli import notebook
+
+    scripts = [syllabus.find(name) for name in options.chapter] or syllabus.scripts()
+    known = {name: value for script in scripts for name, value in script.settings.items()}
+    request.overrides(options.set, known)
+    for path in notebook.write(scripts, options.to, options.fast, options.set, options.execute):
+        print(path)
     return 0
 
 
