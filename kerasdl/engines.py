@@ -1,7 +1,8 @@
-"""Where does much work run? On the workers of an engine that joblib's ``parallel_config`` names.
+"""Where does much work run? On the workers of the engine that joblib's ``parallel_config`` names.
 
-The engines queue, place and move the work themselves: loky on this machine, Dask and Ray on any number. Here
-is what they share: what is sent, how a worker makes ready, and what becomes of work whose worker died. Keras
+A function and a list of calls go in; each call's result or error comes out as it finishes. The engines queue,
+place and move the work themselves: loky on this machine, Dask and Ray on any number of machines. Here is what
+they share: what is sent, how a worker makes itself ready, and what happens to work whose worker died. Keras
 is not imported here, so that a worker can choose its backend first.
 """
 
@@ -34,14 +35,15 @@ IDLE_SECONDS = 300  # a loky worker waits so long for more work before it ends
 
 
 class WorkerLost(RuntimeError):
-    """A worker died with this piece of work, and so did the next one that was given it alone."""
+    """A worker died while it did this piece of work, and so did a second one that did it alone."""
 
 
 def active() -> "Engine | None":
     """Return the engine that a surrounding ``joblib.parallel_config`` asks for, or None.
 
     Raises:
-        ValueError: an engine on whose workers Keras hangs or its results depend on luck; the reason is said.
+        ValueError: an engine on which Keras would hang, or give results that depend on timing; the message
+            says which, and what to use.
     """
     backend, jobs = get_active_backend()
     # joblib makes a new backend at each call unless a context holds one.
@@ -58,7 +60,7 @@ def active() -> "Engine | None":
         )
     if kind == "ThreadingBackend":
         raise ValueError(
-            "joblib backend 'threading' shares one Keras and one stream of chance between threads, so that "
+            "joblib backend 'threading' shares one Keras and its random numbers between threads, so that "
             "scores would depend on their timing: use parallel_config('loky')"
         )
     engines = {"LokyBackend": Loky, "DaskDistributedBackend": Dask, "RayBackend": Ray}
@@ -68,11 +70,11 @@ def active() -> "Engine | None":
 
 
 class Engine:
-    """Some workers.
+    """The workers of one engine; a subclass for each says how it is spoken to.
 
     Attributes:
-        name: the engine's.
-        limit: how many pieces of work it is given at once; None leaves that to it.
+        name: as joblib names it.
+        limit: how many pieces of work it is given at once; None: all.
         lost: the errors by which it says that a worker died.
     """
 
@@ -81,10 +83,11 @@ class Engine:
     lost: tuple[type[BaseException], ...]
 
     def share(self, content: bytes) -> Any:
-        """Bring content to all workers; what is returned is given to :meth:`submit` and stands for it."""
+        """Bring content to all workers, and return what stands for it among the arguments of a call."""
         raise NotImplementedError
 
-    def submit(self, function: Callable, *arguments) -> Future:
+    def submit(self, function: Callable, *arguments: Any) -> Future:
+        """Call a function on a worker."""
         raise NotImplementedError
 
     def cancel(self, future: Future) -> None:
@@ -92,19 +95,19 @@ class Engine:
         future.cancel()
 
     def close(self) -> None:
-        """Take away what was shared."""
+        """Remove what was shared."""
 
 
 class Loky(Engine):
-    """Processes on this machine, which wait a while for more.
+    """Processes on this machine, which wait for more work for a while.
 
-    joblib keeps some too, and would find fault with workers that it has not started: these are others.
+    joblib keeps processes too, and complains of those that it has not started itself: these are separate.
     """
 
     name, lost = "loky", (BrokenProcessPool,)
     waiting: ClassVar[dict[tuple, ProcessPoolExecutor]] = {}
 
-    def __init__(self, backend, jobs: int | None):
+    def __init__(self, backend: Any, jobs: int | None) -> None:
         self.limit = joblib.cpu_count() if jobs is None else backend.effective_n_jobs(jobs)
         threads = backend.inner_max_num_threads or max(1, joblib.cpu_count() // self.limit)
         if backend.inner_max_num_threads is None:
@@ -120,7 +123,7 @@ class Loky(Engine):
                 stream.write(content)
         return self.file
 
-    def submit(self, function: Callable, *arguments) -> Future:
+    def submit(self, function: Callable, *arguments: Any) -> Future:
         kind = (self.limit, *self.environment.items())
         if kind in self.waiting:
             try:
@@ -148,34 +151,35 @@ class Dask(Engine):
 
     name = "dask"
 
-    def __init__(self, backend, jobs: int | None):
+    def __init__(self, backend: Any, jobs: int | None) -> None:
         from distributed.scheduler import KilledWorker
 
-        # Content that only the dead worker held cancels what waits for it.
+        # Where only the dead worker held the content, calls that wait for it are cancelled.
         self.client, self.lost = backend.client, (KilledWorker, CancelledError)
         self.executor = self.client.get_executor(pure=False)
 
     def share(self, content: bytes) -> Any:
         return self.client.scatter(content, broadcast=True, hash=False)
 
-    def submit(self, function: Callable, *arguments) -> Future:
+    def submit(self, function: Callable, *arguments: Any) -> Future:
         return self.executor.submit(function, *arguments)
 
 
 class Ray(Engine):
-    """The Ray cluster that this process is connected to; else the one at RAY_ADDRESS, else one started here.
+    """The Ray cluster that this process is connected to; else that at RAY_ADDRESS; else one started here.
 
-    Without ``n_jobs``, joblib's own Ray backend runs everything in this process; here the cluster decides.
+    Without ``n_jobs`` the cluster decides how much runs at once; joblib's own Ray backend would then run
+    everything in this process.
     """
 
     name = "ray"
 
-    def __init__(self, backend, jobs: int | None):
+    def __init__(self, backend: Any, jobs: int | None) -> None:
         import ray
 
         if not ray.is_initialized():
             ray.init()
-        # A piece of work that is lost comes back to us, who run it once more, alone.
+        # A lost piece of work must come back here, where it is run once more, alone.
         self.ray, self.options = ray, {"max_retries": 0, **(backend.ray_remote_args or {})}
         self.references: dict[Future, Any] = {}
         self.limit = jobs if jobs is not None and jobs > 0 else None
@@ -185,7 +189,7 @@ class Ray(Engine):
     def share(self, content: bytes) -> Any:
         return self.ray.put(content)
 
-    def submit(self, function: Callable, *arguments) -> Future:
+    def submit(self, function: Callable, *arguments: Any) -> Future:
         reference = self.ray.remote(function).options(**self.options).remote(*arguments)
         future = reference.future()
         self.references[future] = reference
@@ -198,26 +202,26 @@ class Ray(Engine):
 
 
 def run(engine: Engine, work: tuple, calls: Sequence[tuple], label: str) -> Iterator[tuple]:
-    """Yield, as they finish, each call's place and what came of it, and show how many have finished.
+    """Yield each call's place and result as it finishes, and show how many have finished.
 
     Args:
         engine: from :func:`active`.
-        work: ``(make, arguments)``: each worker makes it once, and calls what that returns.
+        work: ``(make, arguments)``: each worker calls ``make`` once, and then what that returns.
         calls: the arguments of each call.
-        label: what stands before the bar, which is shown on a terminal.
+        label: stands before the progress bar, which is shown on a terminal.
 
     Yields:
         ``(place, result, error)``; the error is None, what the call raised, or :class:`WorkerLost`.
 
     Raises:
-        TypeError: the work can't be sent.
+        TypeError: the work cannot be pickled.
     """
     try:
         content = cloudpickle.dumps(work)
     except Exception as error:  # an object's own methods may raise anything as it is pickled
         raise TypeError(
-            f"the estimator can't be sent to workers ({error}): its builder may use what it makes or is "
-            "given, not an open file, a lock or a model that stands outside it"
+            f"the estimator cannot be sent to workers ({error}): its builder must not use an open file, a "
+            "lock or a model that was made outside it"
         ) from error
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
@@ -235,10 +239,10 @@ def run(engine: Engine, work: tuple, calls: Sequence[tuple], label: str) -> Iter
 def _gathered(engine: Engine, content: bytes, calls: Sequence[tuple]) -> Iterator[tuple]:
     """Give the calls to the engine and yield results as they come.
 
-    A worker that dies may take others' work along. All that was lost runs once more, piece by piece: the one
-    that is lost again is the one to name.
+    A worker that dies may take others' work with it. All that was lost runs once more, one at a time, so that
+    the piece that is lost again is the one to blame.
     """
-    waiting, suspects = deque(range(len(calls))), deque()
+    waiting, suspects = deque(range(len(calls))), deque[int]()
     flying: dict[Future, int] = {}
     limit = engine.limit or len(calls)
     backend, token, shared = backends.use().name, uuid.uuid4().hex, engine.share(content)
@@ -250,7 +254,7 @@ def _gathered(engine: Engine, content: bytes, calls: Sequence[tuple]) -> Iterato
             for _ in range(1 if alone else min(limit - len(flying), len(waiting))):
                 place = (suspects if alone else waiting).popleft()
                 flying[engine.submit(perform, backend, token, shared, *calls[place])] = place
-            for future in sorted(wait(flying, return_when=FIRST_COMPLETED).done, key=flying.get):
+            for future in sorted(wait(flying, return_when=FIRST_COMPLETED).done, key=flying.__getitem__):
                 place = flying.pop(future)
                 try:
                     yield place, *future.result()
@@ -270,13 +274,13 @@ _turn = threading.Lock()
 _made: tuple[str, Any] = ("", None)
 
 
-def perform(backend: str, token: str, shared: bytes | Path, *call) -> tuple[Any, Exception | None]:
-    """Do one call of the work and return its result and its error.
+def perform(backend: str, token: str, shared: bytes | Path, *call: Any) -> tuple[Any, Exception | None]:
+    """Do one call of the work on a worker, and return its result and None, or None and its error.
 
-    An error is a result too, since each engine would wrap it in a way of its own.
+    Errors are returned, not raised, since each engine would wrap them in a way of its own.
     """
     global _made
-    with _turn:  # a Dask worker may have several threads; Keras and chance are one a process
+    with _turn:  # a Dask worker may have several threads; Keras and the streams are one a process
         try:
             if _made[0] != token:
                 threads = os.environ.get("OMP_NUM_THREADS", "1")  # each engine has set it to a worker's share
@@ -294,22 +298,22 @@ def _make(content: bytes) -> Any:
         make, arguments = cloudpickle.loads(content)
     except (ImportError, AttributeError) as error:
         raise ImportError(
-            f"a worker can't read the work ({error}): install there the module that defines the builder"
+            f"a worker cannot read the work ({error}): install the module that defines the builder there"
         ) from error
     return make(*arguments)
 
 
 def _register() -> None:
-    """Let ``parallel_config`` know Ray by name, and say how to install an engine that is missing."""
+    """Make ``parallel_config("ray")`` work, and make a missing engine say how to install it."""
 
     def missing(name: str) -> Callable:
-        def refuse(**_):
+        def refuse(**_: Any) -> None:
             command = f"pip install 'kerasdl[{name}]'"
             raise ModuleNotFoundError(f"joblib backend {name!r} is not installed: {command}")
 
         return refuse
 
-    def ray(**settings):
+    def ray(**settings: Any) -> Any:
         from ray.util.joblib.ray_backend import RayBackend
 
         return RayBackend(**settings)

@@ -1,6 +1,7 @@
-"""How does text become numbers? A vocabulary numbers its tokens, windows cut them up for a language model.
+"""How does text become numbers? A vocabulary numbers its tokens, and windows of them train a language model.
 
-Nothing here needs Keras: text in, NumPy out, and the two figures by which text models are judged.
+Text goes in and NumPy arrays come out. Here too are the two figures by which text models are judged,
+perplexity and BLEU. Nothing needs Keras.
 """
 
 import math
@@ -26,17 +27,17 @@ RESERVED = ("padding", "begin", "end", "unknown")
 
 
 class Vocabulary:
-    """Numbers for the characters or the words of a text, and the way back.
+    """Turns the characters or the words of a text into numbers, and back.
 
-    Characters: ``decode(encode(text)) == text`` for every text that the vocabulary can say. Words are what
-    single spaces separate, so that the same holds for them, whatever else stands between two spaces.
+    ``decode(encode(text)) == text`` for every text whose tokens the vocabulary holds. That is true of words
+    too, since a word is whatever stands between two single spaces.
 
     Args:
         tokens: the characters or words, each once, in the order of their numbers.
         unit: ``"character"`` or ``"word"``.
         reserved: which of ``"padding"``, ``"begin"``, ``"end"`` and ``"unknown"`` have a number of their
-            own. They come first, in this order, so padding is 0 where there is one. They are no tokens of a
-            text: no text, not even ``"<end>"``, is encoded to one.
+            own. They come first, in this order, so padding is 0 where there is one. They are not part of a
+            text: nothing in a text, not even ``"<end>"``, is encoded to one.
 
     Attributes:
         padding, begin, end, unknown: the number of each, or None where it is not reserved.
@@ -59,7 +60,7 @@ class Vocabulary:
             raise ValueError("tokens is empty: give at least one character or word")
         for token in self.tokens:
             if not isinstance(token, str) or (len(token) != 1 if unit == "character" else " " in token):
-                raise ValueError(f"tokens holds {token!r}, which is no {unit}")
+                raise ValueError(f"tokens holds {token!r}, which is not one {unit}")
         twice = [token for token, count in Counter(self.tokens).items() if count > 1]
         if twice:
             raise ValueError(f"tokens holds {twice[0]!r} twice: give each once")
@@ -92,7 +93,7 @@ class Vocabulary:
         """
         checks.one_of("unit", unit, ["character", "word"])
         checks.positive_int("minimum_count", minimum_count)
-        counts = Counter()
+        counts: Counter[str] = Counter()
         for one in [text] if isinstance(text, str) else text:
             counts.update(_split(one, unit))
         kept = [token for token, count in counts.items() if count >= minimum_count]
@@ -234,16 +235,31 @@ def windows(
 def random_windows(
     tokens: np.ndarray, steps: int, seed: int | np.random.Generator | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cut windows from a random start below ``steps``, none overlapping, and shuffle them.
+    """Cut windows that do not overlap, from a random start below ``steps``, and shuffle them.
 
-    Neighbours in a batch are then strangers: each window starts from a state of zeros. Draw anew for each
-    epoch, and the text is cut elsewhere. Arguments, results and errors are those of :func:`windows`.
+    Windows that follow one another in a batch do not continue each other, so each starts from a state of
+    zeros. A new draw for each epoch cuts the text in other places.
+
+    Args:
+        tokens, steps: as in :func:`windows`.
+        seed: int or a NumPy generator; None draws anew at each call.
+
+    Returns:
+        x and y, as :func:`windows` returns them.
+
+    Raises:
+        ValueError: as in :func:`windows`.
+
+    Example:
+        >>> x, y = random_windows(np.arange(20), steps=4, seed=0)
+        >>> bool((y == x + 1).all())
+        True
     """
-    generator = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     spare = len(tokens) - steps - 1
-    offset = int(generator.integers(0, min(steps, spare + 1))) if spare > 0 else 0
+    offset = int(rng.integers(0, min(steps, spare + 1))) if spare > 0 else 0
     x, y = windows(tokens, steps, offset=offset)
-    order = generator.permutation(len(x))
+    order = rng.permutation(len(x))
     return x[order], y[order]
 
 
@@ -252,8 +268,8 @@ def sequential_windows(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cut a text into ``batch_size`` long rows, and these into batches that continue each other row by row.
 
-    Taken in batches of ``batch_size`` and in order, row r of a batch goes on where row r of the batch before
-    ended: a stateful model carries its state over.
+    In batches of ``batch_size``, taken in order, row r of a batch goes on where row r of the batch before it
+    ended. A stateful model can then carry its state over.
 
     Args:
         tokens, steps, offset: as in :func:`windows`.
@@ -323,15 +339,15 @@ def bleu(
     """Return how much of a prediction's wording the reference shares, from 0 to 1.
 
     exp(min(0, 1 − r/c)) · Π p_n^{w_n} over n = 1 … k, with c and r the lengths of prediction and reference,
-    and p_n the share of the prediction's n-grams that the reference holds too, each counted as often as it
-    stands there at most (Papineni et al. 2002, section 2.3). A prediction of fewer than k tokens is judged
+    and p_n the share of the prediction's n-grams that the reference holds too, each counted at most as often
+    as it stands there (Papineni et al. 2002, section 2.3). A prediction of fewer than k tokens is judged
     by the n-grams that it has. This is the score of one sentence, unsmoothed: one p_n of 0 makes it 0.
 
     Args:
         prediction, reference: tokens, or a text whose tokens whitespace separates.
         k: longest n-gram, at least 1.
-        weights: ``"uniform"``, w_n = 1/k as published, or ``"halving"``, w_n = 1/2ⁿ, which counts short
-            n-grams more; Dive into Deep Learning (Zhang et al. 2021, section 9.7) reports this one.
+        weights: ``"uniform"``, w_n = 1/k as published, or ``"halving"``, w_n = 1/2ⁿ, which gives short
+            n-grams more weight (Zhang et al. 2021, Dive into Deep Learning, section 9.7).
 
     Raises:
         ValueError: k below 1, unknown weights, an empty reference.

@@ -145,7 +145,7 @@ def test_what_cannot_be_sent_is_said_before_anything_runs():
         with lock:
             return models.linear(features)
 
-    with parallel_config("loky", n_jobs=2), pytest.raises(TypeError, match=r"can't be sent.*lock"):
+    with parallel_config("loky", n_jobs=2), pytest.raises(TypeError, match=r"cannot be sent.*lock"):
         cross_validate(KerasRegressor(build), X, Y, cv=2)
 
 
@@ -155,7 +155,7 @@ def test_a_worker_without_the_builders_module_says_what_to_install(monkeypatch):
     with monkeypatch.context() as here:
         here.setitem(sys.modules, "elsewhere", module)
         content = engines.cloudpickle.dumps((module.build, ()))
-    with pytest.raises(ImportError, match=r"can't read the work .*'elsewhere'.*install there"):
+    with pytest.raises(ImportError, match=r"cannot read the work .*'elsewhere'.*install"):
         engines._make(content)
 
 

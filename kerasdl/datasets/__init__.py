@@ -1,7 +1,8 @@
 """Where does data come from? The folder in ``KERASDL_DATA``, the cache, or a stand-in that is always here.
 
-Nothing is downloaded unasked: ``fetch``, or ``download=True`` in a loader, brings the real data into the
-cache. Nothing here needs Keras.
+Loaders return pandas tables, NumPy arrays or text, and say where they are from. Nothing is downloaded
+unasked: ``fetch``, or ``download=True`` in a loader, brings the real data into the cache. Nothing here needs
+Keras.
 """
 
 from kerasdl.datasets.download import fetch

@@ -1,7 +1,7 @@
 """Which data sets are there, and which bytes are theirs?
 
 ``data/catalogue.json`` records each data set: title, licence, page, addresses, and the size and SHA-256 of
-every file. Here it is read, and a file is held to its record.
+every file. Here that record is read, and files are compared with it.
 """
 
 import json

@@ -1,7 +1,8 @@
 """How does a file come over the network, so that a final name never holds half of it?
 
-A download runs in a folder of its own inside the cache and is renamed into place once its SHA-256 is right.
-Killed at any moment it leaves that folder behind, and the next download sweeps it away.
+In goes a data set's name; out come its files in the cache. A download runs in a folder of its own there, and
+each file is renamed into place once its SHA-256 is right. A download that is killed leaves its folder behind,
+and the next one removes it.
 """
 
 import contextlib
@@ -19,9 +20,9 @@ from kerasdl import files
 from kerasdl.datasets.catalogue import Found, entry, fault
 
 try:
-    import fcntl
-except ImportError:  # Windows, which deletes no file in use: there the sweep alone leaves others in peace
-    fcntl = None
+    from fcntl import LOCK_EX, flock
+except ImportError:  # Windows, where a file in use cannot be deleted: the sweep alone leaves others in peace
+    flock = None  # type: ignore[assignment]
 
 RETRIES, WAIT = 2, 1  # at each address: further attempts, and the seconds between them
 STALLED = 30  # seconds of silence after which an attempt counts as failed
@@ -101,11 +102,11 @@ def _alone(folder: Path) -> Iterator[None]:
 
     The system drops the lock when its process ends, however it ends.
     """
-    if fcntl is None:
+    if flock is None:
         yield
         return
     with open(folder / ".lock", "a") as handle:  # a file, since network drives lock no folders
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        flock(handle, LOCK_EX)
         yield
 
 

@@ -70,7 +70,7 @@ def house_prices(download: bool = False) -> HousePrices:
     Raises:
         ValueError: a file is damaged or does not hold the columns it should.
         FileNotFoundError: ``KERASDL_DATA`` holds one of the two files only.
-        NotADirectoryError: ``KERASDL_DATA`` is no folder.
+        NotADirectoryError: ``KERASDL_DATA`` is not a folder.
         ConnectionError: ``download`` was asked for and no address answered.
 
     Example:

@@ -1,4 +1,7 @@
-"""Which small pictures do the image chapters learn from?"""
+"""Which small pictures do the image chapters learn from? Fashion-MNIST, or scikit-learn's digits.
+
+Files in; NumPy arrays of pictures and labels, split into training and test, come out.
+"""
 
 import gzip
 import math
@@ -56,9 +59,9 @@ def images(download: bool = False) -> Images:
         download: fetch Fashion-MNIST into the cache first (30 MB), where ``KERASDL_DATA`` does not hold it.
 
     Raises:
-        ValueError: a file is damaged or no idx file of the expected shape.
+        ValueError: a file is damaged, or is not an idx file of the expected shape.
         FileNotFoundError: ``KERASDL_DATA`` holds some of the four files only.
-        NotADirectoryError: ``KERASDL_DATA`` is no folder.
+        NotADirectoryError: ``KERASDL_DATA`` is not a folder.
         ConnectionError: ``download`` was asked for and no address answered.
 
     Example:

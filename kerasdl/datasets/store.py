@@ -58,7 +58,7 @@ def find(name: str, download: bool = False) -> Found:
         download: fetch into the cache what ``KERASDL_DATA`` does not hold. Without it no network is touched.
 
     Raises:
-        NotADirectoryError: ``KERASDL_DATA`` is set and is no folder.
+        NotADirectoryError: ``KERASDL_DATA`` is set and is not a folder.
         FileNotFoundError: the folder holds some of the files, not all.
         ValueError: a file differs from the catalogue in size or SHA-256, or ``name`` is unknown.
         ConnectionError: ``download`` was asked for and no address answered.
@@ -106,7 +106,7 @@ def verify(name: str) -> list[FileCheck]:
 
     Raises:
         ValueError: ``name`` is unknown.
-        NotADirectoryError: ``KERASDL_DATA`` is set and is no folder.
+        NotADirectoryError: ``KERASDL_DATA`` is set and is not a folder.
     """
     known, folder, cache = entry(name), data_folder(), files.cache() / name
     places = []
@@ -127,7 +127,7 @@ def status() -> list[Status]:
     """Return one record for each data set in the catalogue; damaged files are reported, not raised.
 
     Raises:
-        NotADirectoryError: ``KERASDL_DATA`` is set and is no folder.
+        NotADirectoryError: ``KERASDL_DATA`` is set and is not a folder.
     """
     data_folder()
     rows = []
@@ -150,7 +150,7 @@ def data_folder() -> Path | None:
     """Return the folder named by ``KERASDL_DATA``, or ``None`` where it is not set.
 
     Raises:
-        NotADirectoryError: it is set and is no folder.
+        NotADirectoryError: it is set and is not a folder.
     """
     value = os.environ.get("KERASDL_DATA")
     if not value:

@@ -1,4 +1,7 @@
-"""Which book do the language chapters read?"""
+"""Which book do the language chapters read? *The Time Machine*, or the prose of Python's reference.
+
+Out comes one long text and where it is from.
+"""
 
 import platform
 from dataclasses import dataclass
@@ -36,7 +39,7 @@ def book(download: bool = False) -> Book:
 
     Raises:
         ValueError: the file is damaged.
-        NotADirectoryError: ``KERASDL_DATA`` is no folder.
+        NotADirectoryError: ``KERASDL_DATA`` is not a folder.
         ConnectionError: ``download`` was asked for and no address answered.
 
     Example:

@@ -1,13 +1,16 @@
-"""On how many devices does one model train? Each takes its rows of every batch; their gradients are one.
+"""On how many devices does one model train? Each takes its rows of every batch; the gradient is of all rows.
 
-The engine is each backend's own: ``keras.distribution`` on JAX, ``tf.distribute.MirroredStrategy`` on
-TensorFlow, ``DistributedDataParallel`` under ``torchrun`` on PyTorch. The module named after a backend sets
-it up and is loaded only there. What is common: batches come whole, in the one order that
-:class:`kerasdl.training.Batches` draws, and are shared out row by row. A last batch that is short or odd is
-shared out as it is, and the gradient is that of its mean over all rows.
+A number of devices and a compiled model go in; out comes the model with a training step that shares each
+batch out. The engine is each backend's own: ``keras.distribution`` on JAX, ``tf.distribute.MirroredStrategy``
+on TensorFlow, ``DistributedDataParallel`` under ``torchrun`` on PyTorch. The module named after a backend
+sets it up, and is loaded only there. On all of them, batches come whole, in the order that
+:class:`kerasdl.training.Batches` draws, and are shared out row by row. So is a batch that is short or odd,
+and the gradient is that of the mean over all its rows.
 """
 
 import importlib
+from types import ModuleType
+from typing import Any
 
 import keras
 
@@ -19,19 +22,20 @@ _count = 1
 
 
 def use(devices: int) -> None:
-    """Train every model that is built from now on on so many devices: GPUs or TPUs, else CPU cores.
+    """Train every model that is built after this call on several devices: GPUs or TPUs, else CPU cores.
 
-    Call it before the first model, once. On PyTorch each device is a process: start the script with
-    ``torchrun --nproc-per-node 2 script.py``; on several hosts, JAX and PyTorch count the devices of all. The
-    weights, losses and metrics of :func:`kerasdl.training.fit` are those of one device, rounding apart; only
-    dropout has other masks on TensorFlow and PyTorch. Keras's own ``model.fit`` is right on JAX and
-    PyTorch, and shares nothing out; on TensorFlow it weighs the rows of an odd batch unequally.
+    Call it once, before the first model. On PyTorch each device is a process: start the script with
+    ``torchrun --nproc-per-node 2 script.py``. On several hosts, JAX and PyTorch count the devices of all.
+    :func:`kerasdl.training.fit` then finds the weights, losses and metrics that it finds on one device, up to
+    rounding; only dropout draws other masks on TensorFlow and PyTorch. Keras's own ``model.fit`` trains
+    correctly on JAX and PyTorch, but on one device's worth of work; on TensorFlow it refuses odd batches and
+    clips each device's gradient by itself.
 
     Args:
-        devices: at least 1, which changes nothing.
+        devices: how many; 1 changes nothing.
 
     Raises:
-        ValueError: fewer devices are there; on PyTorch, the number of processes is another.
+        ValueError: fewer devices are there; on PyTorch, the script runs in another number of processes.
         RuntimeError: another number is in use, or the backend has started already.
 
     Example:
@@ -59,11 +63,11 @@ def first() -> bool:
 
 
 def spread(model: keras.Model) -> None:
-    """Let a compiled model's training step share each batch out; :func:`kerasdl.training.fit` calls it.
+    """Make a compiled model's training step share each batch out; :func:`kerasdl.training.fit` calls it.
 
     Raises:
-        ValueError: the model normalises over the batch, and each device would see its own part alone; or its
-            loss is no mean over rows.
+        ValueError: the model normalises over the batch, of which each device would see a part; or its loss is
+            not a mean over rows.
     """
     if _count == 1:
         return
@@ -81,12 +85,12 @@ def spread(model: keras.Model) -> None:
 
 
 def callbacks() -> list[keras.callbacks.Callback]:
-    """Return the callbacks that a training needs, so that what it reports is of all devices."""
+    """Return the callbacks that a training needs so that its history is that of all devices."""
     return [] if _count == 1 else _module().callbacks()
 
 
-def mask(outputs):
-    """Return the mask over which Keras takes the mean of a loss, or None: then it is one over rows.
+def mask(outputs: Any) -> Any:
+    """Return the mask whose steps Keras's mean loss counts, or None where the mean is over rows.
 
     Raises:
         NotImplementedError: one of several outputs has a mask.
@@ -110,7 +114,7 @@ def too_few(wanted: int, there: int, what: str) -> ValueError:
     return ValueError(f"devices={wanted}, but there are {there} {what}: ask for {there} at most")
 
 
-def _module():
+def _module() -> ModuleType:
     return importlib.import_module(f"{__name__}.{keras.backend.backend()}")
 
 

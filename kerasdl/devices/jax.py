@@ -1,6 +1,12 @@
-"""How does JAX train on several devices? As one program, whose rows the compiler shares out."""
+"""How does JAX train on several devices? As one program, whose rows the compiler shares out.
+
+In go a compiled model and the number of devices; out comes its training step. The functions are those that
+:mod:`kerasdl.devices` asks of each backend's module.
+"""
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import keras
@@ -15,7 +21,7 @@ FLAG = "--xla_force_host_platform_device_count"
 class Whole(keras.distribution.DataParallel):
     """Keras's data parallelism, fed whole batches: cut outside the program, an odd one would be refused."""
 
-    def get_data_layout(self, data_shape):
+    def get_data_layout(self, data_shape: tuple) -> keras.distribution.TensorLayout:
         return keras.distribution.TensorLayout([None] * len(data_shape), self.device_mesh)
 
 
@@ -39,20 +45,22 @@ def start(count: int) -> None:
     keras.distribution.set_distribution(Whole(devices=there[:count], auto_shard_dataset=False))
 
 
-def step(model: keras.Model, count: int):
+def step(model: keras.Model, count: int) -> Callable:
     """Return a training step whose rows lie on the devices in turn."""
     stock = model.train_step
     rows = NamedSharding(keras.distribution.distribution().device_mesh.backend_mesh, PartitionSpec("batch"))
 
-    def train_step(state, data):
+    def train_step(state: Any, data: Any) -> Any:
         return stock(state, jax.tree.map(lambda v: jax.lax.with_sharding_constraint(v, rows), data))
 
     return train_step
 
 
 def first() -> bool:
+    """Return whether this process speaks and writes for all."""
     return jax.process_index() == 0
 
 
-def callbacks() -> list:
+def callbacks() -> list[keras.callbacks.Callback]:
+    """Return the callbacks that a training needs here: none."""
     return []

@@ -1,7 +1,13 @@
-"""How does TensorFlow train on several devices? By one replica of the model on each, in step."""
+"""How does TensorFlow train on several devices? By a replica of the model on each, all taking the same step.
+
+In go a compiled model and the number of devices; out comes its training step. The functions are those that
+:mod:`kerasdl.devices` asks of each backend's module.
+"""
 
 import os
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -29,14 +35,14 @@ def start(count: int) -> None:
     tf.distribute.experimental_set_strategy(tf.distribute.MirroredStrategy(names))
 
 
-def step(model: keras.Model, count: int):
+def step(model: keras.Model, count: int) -> Callable:
     """Return a training step in which every row of the batch weighs the same, however it was shared out.
 
     Keras gives each replica's mean the same weight, and clips each replica's gradient by itself.
     """
     model._maybe_symbolic_build = partial(_build, model)
 
-    def train_step(data):
+    def train_step(data: Any) -> dict[str, Any]:
         optimizer = model.optimizer
         optimizer._all_reduce_sum_gradients = list  # they arrive summed
         own = tf.shape(keras.tree.flatten(data)[0])[0]
@@ -70,12 +76,12 @@ def step(model: keras.Model, count: int):
     return train_step
 
 
-def _rows(values, count):
+def _rows(values: Any, count: Any) -> Any:
     """Append zeros up to this number of rows."""
     return tf.pad(values, [[0, count - tf.shape(values)[0]]] + [[0, 0]] * (len(values.shape) - 1))
 
 
-def _build(model: keras.Model, iterator) -> None:
+def _build(model: keras.Model, iterator: Any) -> None:
     """Make what a model lacks from the first device's part of the first batch.
 
     Keras would learn the shapes from the mean of all devices' parts, and so fail on an odd batch.
@@ -88,8 +94,10 @@ def _build(model: keras.Model, iterator) -> None:
 
 
 def first() -> bool:
+    """Return whether this process speaks and writes for all: there is one."""
     return True
 
 
-def callbacks() -> list:
+def callbacks() -> list[keras.callbacks.Callback]:
+    """Return the callbacks that a training needs here: none."""
     return []

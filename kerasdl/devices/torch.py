@@ -1,8 +1,15 @@
-"""How does PyTorch train on several devices? In one process each, started by torchrun."""
+"""How does PyTorch train on several devices? In one process each, started by torchrun.
+
+In go a compiled model and the number of devices; out comes its training step. The functions are those that
+:mod:`kerasdl.devices` asks of each backend's module.
+"""
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 import keras
+import numpy as np
 import torch
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
@@ -30,19 +37,19 @@ def start(count: int) -> None:
     random.agree(_from_first)
 
 
-def _from_first(words):
+def _from_first(words: np.ndarray) -> list[int]:
     """Return the first process's words."""
     shared = torch.from_numpy(words).to("cuda" if torch.cuda.is_available() else "cpu")
     distributed.broadcast(shared, src=0)
     return shared.tolist()
 
 
-def step(model: keras.Model, count: int):
+def step(model: keras.Model, count: int) -> Callable:
     """Return a training step on this process's rows, whose gradient becomes that of the whole batch."""
     parallel = DistributedDataParallel(model)
     rank = distributed.get_rank()
 
-    def train_step(data):
+    def train_step(data: Any) -> dict[str, Any]:
         every = keras.tree.flatten(data)[0].shape[0]
         own = len(range(rank, every, count))
         # A process without a row takes part with one that counts for nothing.
@@ -72,6 +79,7 @@ def step(model: keras.Model, count: int):
 
 
 def first() -> bool:
+    """Return whether this process speaks and writes for all."""
     return distributed.get_rank() == 0
 
 
@@ -84,5 +92,6 @@ class Total(keras.callbacks.Callback):
                 distributed.all_reduce(variable.value.data)
 
 
-def callbacks() -> list:
+def callbacks() -> list[keras.callbacks.Callback]:
+    """Return the callbacks that a training needs here."""
     return [Total()]

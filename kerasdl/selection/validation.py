@@ -95,7 +95,7 @@ def cross_validate(
         ValueError: lengths that differ, a fold with an empty side or without one of the classes;
             ``vectorize=True`` for what can't be trained at once, with the reason; a joblib engine that forks
             or shares one Keras between threads.
-        TypeError: an estimator that can't be sent to an engine's workers.
+        TypeError: an estimator that cannot be pickled and sent to an engine's workers.
         FloatingPointError: a fold's loss became NaN or infinite.
         FoldsLost: a worker died with a fold; the other folds' scores are in the error's ``scores``.
 

@@ -117,7 +117,7 @@ def test_bad_numbers_are_answered(monkeypatch, capsys):
     with pytest.raises(ValueError, match="devices=0"):
         devices.use(0)
     assert cli.main(["run", "--devices", "0"]) == 2
-    assert "--devices 0: give a whole number" in capsys.readouterr().err
+    assert "--devices: '0' is not a whole number" in capsys.readouterr().err
     monkeypatch.setattr(devices, "_count", 2)
     with pytest.raises(RuntimeError, match="devices=3, but 2 are in use here: start a new Python"):
         devices.use(3)
