@@ -18,14 +18,12 @@ chapter = course.Chapter(
         "trained_width": 128,
         "epochs": 20,
         "batch_size": 64,
-        "learning_rate": 0.01,
+        "learning_rate": 0.005,
         "seed": 0,
     },
-    fast={"epochs": 1, "trained": ("relu",), "trained_width": 32, "batch_size": 256},
+    fast={"epochs": 12, "trained": ("relu",), "trained_width": 64, "learning_rate": 0.01},
 )
 settings = chapter.settings
-if settings.depth < 2:
-    raise ValueError(f"depth={settings.depth}: take at least 2, for a factor from one layer to the next")
 
 # %%
 import itertools
@@ -43,8 +41,8 @@ pictures = chapter.uses(datasets.images())
 # ## The question
 #
 # A chain of thirty layers with one linear unit each multiplies its input by $w$ thirty times. What comes out
-# is $w^{30}\,x$, and by the chain rule the gradient that comes back is $w^{30}$ as well. With $w = 0.2$
-# neither arrives; with $w = 5$ one step of gradient descent throws every weight to infinity.
+# is $w^{30}\,x$, and by the chain rule the gradient that comes back has the factor $w^{30}$ as well. With
+# $w = 0.2$ neither arrives; with $w = 5$ one step of gradient descent throws every weight to infinity.
 
 # %%
 chains = {}
@@ -54,48 +52,56 @@ for w in (0.2, 5.0):
     print(f"thirty layers of weight {w}: 1 becomes {chains[w]:.4g}")
 
 # %% [markdown]
-# Between the two lies $w = 1$. What is its like for a layer of many units, with random weights and an
-# activation?
+# Between the two lies $w = 1$, which passes everything on unchanged. What takes its place in a layer of many
+# units, with random weights and an activation?
 #
 # ## The idea
 #
-# Take $z = W h$ with $n$ inputs and weights drawn independently with mean 0 and variance $\sigma^2$. A sum of
+# Take $z = W h$ with $n$ inputs and weights drawn independently, of mean 0 and variance $\sigma^2$. A sum of
 # $n$ independent terms has $n$ times the variance of one, so
 #
 # $$\operatorname{E}[z^2] = n\,\sigma^2\, \operatorname{E}[h^2].$$
 #
-# - **Xavier** (Glorot and Bengio, 2010). Near zero tanh is the identity, so the scale stays where
-#   $n_\text{in}\sigma^2 = 1$. Backwards the same sum runs over the outputs, which asks for
-#   $n_\text{out}\sigma^2 = 1$. The compromise is $\sigma^2 = 2 / (n_\text{in} + n_\text{out})$. It is what
-#   Keras takes when nothing is said.
+# The scale is kept if $n\,\sigma^2 = 1$. So the weights must be small, but not too small, and how small
+# depends on the width of the layer.
+#
+# - **Xavier** (Glorot and Bengio, 2010). Near zero tanh is the identity, so forwards the scale is kept where
+#   $n_\text{in}\,\sigma^2 = 1$. Backwards the same sum runs over the outputs, which asks for
+#   $n_\text{out}\,\sigma^2 = 1$. The compromise is $\sigma^2 = 2 / (n_\text{in} + n_\text{out})$. Numbers
+#   drawn uniformly between $-a$ and $a$ have the variance $a^2/3$, so the interval is
+#   $$\pm\sqrt{\frac{6}{n_\text{in} + n_\text{out}}}.$$
+#   This is what Keras takes when nothing is said.
 # - **He** (He et al., 2015). ReLU sets half of what arrives to zero: $\operatorname{E}[h^2] =
 #   \tfrac12 \operatorname{E}[z^2]$. To make up for it, $\sigma^2 = 2 / n_\text{in}$.
-# - **PyTorch's** layers start uniform on $\pm 1/\sqrt{n_\text{in}}$, which has variance
+# - **PyTorch's** layers start uniform on $\pm 1/\sqrt{n_\text{in}}$, which has the variance
 #   $1/(3\,n_\text{in})$: smaller than both.
-# - The naive ones say nothing about $n$: a small $\sigma = 0.01$ to be safe, or a plain $\sigma = 1$.
+# - The naive starts say nothing about $n$: a small $\sigma = 0.01$ to be safe, or a plain $\sigma = 1$.
+#
+# Each start below comes with its variance as a function of the layer's inputs and outputs.
 
 # %%
 STARTS = {
-    "σ = 0.01": Normal(stddev=0.01),
-    "PyTorch": VarianceScaling(1 / 3, "fan_in", "uniform"),
-    "Xavier (Keras)": GlorotUniform(),
-    "He": HeNormal(),
-    "σ = 1": Normal(stddev=1.0),
+    "σ = 0.01": (Normal(stddev=0.01), lambda n_in, n_out: 1e-4),
+    "PyTorch": (VarianceScaling(1 / 3, "fan_in", "uniform"), lambda n_in, n_out: 1 / (3 * n_in)),
+    "Xavier (Keras)": (GlorotUniform(), lambda n_in, n_out: 2 / (n_in + n_out)),
+    "He": (HeNormal(), lambda n_in, n_out: 2 / n_in),
+    "σ = 1": (Normal(stddev=1.0), lambda n_in, n_out: 1.0),
 }
-VARIANCE = {"σ = 1": lambda n: 1, "σ = 0.01": lambda n: 1e-4, "PyTorch": lambda n: 1 / (3 * n)}
-VARIANCE |= {"Xavier (Keras)": lambda n: 1 / n, "He": lambda n: 2 / n}  # for layers as wide as their input
+kerasdl.set_seed(settings.seed)
+some_weights = keras.ops.convert_to_numpy(GlorotUniform()((300, 200)))
+print(f"Xavier's largest weight: {some_weights.max():.4f}; √(6/500) = {np.sqrt(6 / 500):.4f}")
 
 # %% [markdown]
 # ## From scratch
 #
-# Forward, each layer computes $z_l = h_{l-1} W_l$ and $h_l = f(z_l)$. Backward, from the gradient of the
-# softmax cross-entropy at the logits,
+# Forwards, each layer computes $z_l = h_{l-1} W_l$ and $h_l = f(z_l)$. Backwards, beginning with the gradient
+# of the softmax cross-entropy at the logits,
 #
 # $$\delta_{l} = (\delta_{l+1} W_{l+1}^\top) \odot f'(z_l), \qquad
 # \frac{\partial L}{\partial W_l} = h_{l-1}^\top \delta_l.$$
 #
 # We note the root mean square of each layer's activations $h_l$ and of the gradient $\delta_l$ that reaches
-# it; the gradient of the weights is their product.
+# it. The gradient of the weights is the product of such an $h$ and such a $\delta$, so it needs both.
 
 # %%
 ACTIVATIONS = {
@@ -122,68 +128,55 @@ def backpropagate(kernels, activation, x, y):
     return h, δ[::-1]
 
 
-# Whole batches only: a last one of another size would cost a second compilation.
-x = pictures.x_train.reshape(len(pictures.x_train), -1)[:1280]
+x = pictures.x_train.reshape(len(pictures.x_train), -1)[:1280].astype(float)
 x, y = (x - x.mean()) / x.std(), pictures.y_train[:1280]
 sizes = [x.shape[1], *[settings.width] * settings.depth, 10]
+few = slice(settings.examples)
 
 scales = {}
-for activation in ACTIVATIONS:
-    for name, start in STARTS.items():
-        kerasdl.set_seed(settings.seed)
-        kernels = [
-            keras.ops.convert_to_numpy(start(shape)).astype(float) for shape in itertools.pairwise(sizes)
-        ]
-        few = slice(settings.examples)
-        h, δ = backpropagate(kernels, activation, x[few].astype(float), y[few])
-        scales[activation, name] = pd.DataFrame(
-            {"activation": [rms(a) for a in h[1:]], "gradient": [rms(d) for d in δ[:-1]]},
-            index=pd.RangeIndex(1, settings.depth + 1, name="layer"),
-        )
+for activation, (name, (start, _)) in itertools.product(ACTIVATIONS, STARTS.items()):
+    kerasdl.set_seed(settings.seed)
+    kernels = [keras.ops.convert_to_numpy(start(shape)).astype(float) for shape in itertools.pairwise(sizes)]
+    h, δ = backpropagate(kernels, activation, x[few], y[few])
+    scales[activation, name] = pd.DataFrame(
+        {"activation": [rms(a) for a in h[1:]], "gradient": [rms(d) for d in δ[:-1]]},
+        index=pd.RangeIndex(1, settings.depth + 1, name="layer"),
+    )
 
 # %% [markdown]
 # ## What happened
 #
-# Each line is one start; both axes of what happens are logarithmic, so a straight slope is a constant factor
-# a layer.
+# Each line is one start. The vertical axes are logarithmic, so a straight line is a constant factor a layer.
 #
 # - **σ = 0.01** and **PyTorch's** start lose the signal, and the gradient with it, by a constant factor a
 #   layer. After thirty of them, what the first layer computes does not reach the output.
-# - **σ = 1** explodes with ReLU. With tanh it cannot: each unit saturates at ±1, where the slope is
-#   nearly 0. And yet the gradient explodes, for the few units that are not saturated multiply it by large
-#   weights.
-# - **Xavier** holds tanh, slowly sinking because tanh bends, and loses a factor $\sqrt{1/2}$ a layer with
+# - **σ = 1** explodes with ReLU. With tanh the activations cannot explode: each unit saturates at ±1, where
+#   the slope is nearly 0. The gradient explodes all the same, because the few units that are not saturated
+#   multiply it by large weights.
+# - **Xavier** holds tanh, sinking slowly because tanh bends, and loses a factor $\sqrt{1/2}$ a layer with
 #   ReLU. **He** holds ReLU.
 
 # %%
-with plots.canvas(columns=2, rows=2, sharex=True) as (figure, axes):
-    for row, (what, ylabel) in zip(
-        axes, {"activation": "activations", "gradient": "gradient"}.items(), strict=True
-    ):
-        for ax, activation in zip(row, ACTIVATIONS, strict=True):
-            plots.lines(
-                {name: (scales[activation, name].index, scales[activation, name][what]) for name in STARTS},
-                xlabel="layer",
-                ylabel=f"root mean square of the {ylabel}",
-                yscale="log",
-                ax=ax,
-                title=activation,
-            )
-    for ax in (*axes[:, 0], axes[1, 1]):
-        ax.get_legend().remove()  # one serves all four
+drawn = {
+    f"{activation}, {what}s": {
+        name: (scales[activation, name].index, scales[activation, name][what]) for name in STARTS
+    }
+    for what, activation in itertools.product(("activation", "gradient"), ACTIVATIONS)
+}
+figure = plots.panels(drawn, "layer", ["root mean square"] * 4, yscale="log")
 chapter.figure("scales", figure)
 table = pd.concat(scales, names=["activation function", "start"])
 chapter.history("scales", table)
-last = table.xs(settings.depth, level="layer")
-print(last.map("{:.2e}".format).to_string())
+chapter.table(table.xs(settings.depth, level="layer"), digits=3)
 
 # %% [markdown]
 # ### What theory says
 #
-# For ReLU the factor a layer is $\sqrt{n \sigma^2 / 2}$. For tanh there is no such constant, but in a wide
+# For ReLU the factor a layer is $\sqrt{n \sigma^2 / 2}$. For tanh there is no such constant. But in a wide
 # layer $z$ is normal with some variance $q$, which the next layer turns into
-# $n \sigma^2 \operatorname{E}[\tanh^2(\sqrt{q}\,u)]$, $u$ standard normal (Poole et al., 2016): an integral
-# that Gauss and Hermite do for us.
+# $n \sigma^2 \operatorname{E}[\tanh^2(\sqrt{q}\,u)]$ with $u$ standard normal (Poole et al., 2016). The
+# expectation is an integral that Gauss and Hermite's rule computes for us. Both hold for layers of endless
+# width; ours come close.
 
 # %%
 nodes, weights = np.polynomial.hermite_e.hermegauss(61)
@@ -191,43 +184,81 @@ nodes, weights = np.polynomial.hermite_e.hermegauss(61)
 
 def tanh_scale(name):
     """The root mean square of the last layer's activations in an infinitely wide tanh network."""
-    q = np.mean(x[: settings.examples] ** 2, axis=1) * sizes[0]
-    q = q * (2 / (sum(sizes[:2])) if name == "Xavier (Keras)" else VARIANCE[name](sizes[0]))
-    for _ in range(settings.depth):
+    second_moment = np.mean(x[few] ** 2, axis=1)
+    for n_in, n_out in itertools.pairwise(sizes[:-1]):
+        q = n_in * STARTS[name][1](n_in, n_out) * second_moment
         second_moment = np.tanh(np.sqrt(q)[:, None] * nodes) ** 2 @ weights / weights.sum()
-        q = settings.width * VARIANCE[name](settings.width) * second_moment
     return np.sqrt(np.mean(second_moment))
 
 
 def relu_factor(name):
     """The factor a layer of activations, and of gradients, in a ReLU network."""
-    return np.sqrt(settings.width * VARIANCE[name](settings.width) / 2)
+    return np.sqrt(settings.width * STARTS[name][1](settings.width, settings.width) / 2)
 
+
+def measured_factor(name, what):
+    """The mean factor from one layer to the next: upwards for activations, downwards for gradients."""
+    ends = scales["relu", name][what].iloc[[0, -1]]
+    low, high = ends if what == "activation" else ends[::-1]
+    return (high / low) ** (1 / max(1, settings.depth - 1))
+
+
+factors = pd.DataFrame(
+    {what: {n: measured_factor(n, what) for n in STARTS} for what in ("activation", "gradient")}
+)
+factors["theory"] = [relu_factor(name) for name in STARTS]
+print("relu, factor a layer:")
+chapter.table(factors)
+
+# %% [markdown]
+# ## In Keras's own layers
+#
+# Every layer takes its start as an argument. A network of one hidden layer, written out:
+
+# %%
+written_out = keras.Sequential(
+    [
+        keras.Input((x.shape[1],)),
+        keras.layers.Dense(64, activation="relu", kernel_initializer="he_normal"),
+        keras.layers.Dense(10, kernel_initializer="he_normal"),
+    ]
+)
+written_out.summary()
+
+# %% [markdown]
+# The builder `models.mlp(..., initializer=...)` makes the same network, and takes the start by name or as an
+# instance, for all layers at once. Its starts draw the same numbers on every backend; Keras's own do not.
+
+# %%
+shallow_model = models.mlp(x.shape[1], (64,), initializer="he_normal")
+written_out.set_weights(shallow_model.get_weights())
+answers, built = (network.predict(x[few], verbose=0) for network in (written_out, shallow_model))
+builder_apart = np.abs(answers - built).max()
 
 # %% [markdown]
 # ## The network that stays one unit wide
 #
 # Why draw weights at random at all? Start every weight of a layer at the same value: its units compute the
-# same, so they receive the same gradient, and take the same step. They never part. However wide, the
-# network is one unit wide.
+# same, so they receive the same gradient and take the same step. They never become different. However wide,
+# the network is one unit wide.
 #
 # With ReLU this is exact in a way that can be measured. $n$ equal units with weights $w$ in and $v$ out
-# contribute $n\,v\,\max(0, w x)$: the same as *one* unit with weights $\sqrt n\,w$ and $\sqrt n\,v$, and
-# gradient descent keeps it so. The two must have one learning curve.
-
+# contribute $n\,v\,\max(0, w x)$. That is the same as *one* unit with weights $\sqrt n\,w$ and $\sqrt n\,v$,
+# and gradient descent keeps it so. The two must have one learning curve.
 
 # %%
+LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
 def train_shallow(units, start):
     """A network of one hidden layer; its training loss by epoch and the weights it ends with."""
     kerasdl.set_seed(settings.seed)
     model = models.mlp(x.shape[1], (units,), initializer=start)
     model.compile(keras.optimizers.SGD(0.05), LOSS)
-    epochs = 2 * settings.epochs
-    history = training.fit(model, x, y, epochs=epochs, batch_size=256, report_every=2)
+    history = training.fit(model, x, y, epochs=40, batch_size=256, report_every=2)
     return history.loss, model.get_weights()[0]
 
 
-LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 c, n = 0.01, 64
 shallow = {
     f"{n} units, random": train_shallow(n, HeNormal()),
@@ -238,115 +269,91 @@ random_loss, alike_loss, one_loss = (loss for loss, _ in shallow.values())
 alike = shallow[f"{n} units, all alike"][1]
 apart = np.abs(alike - alike[:, :1]).max()
 print(f"largest difference between two of the {n} units after training: {apart:.2g}")
-chapter.figure(
-    "symmetry",
-    plots.lines({name: (loss.index, loss) for name, (loss, _) in shallow.items()}, "epoch", "training loss"),
-)
+curves = {name: (loss.index, loss) for name, (loss, _) in shallow.items()}
+chapter.figure("symmetry", plots.lines(curves, "epoch", "training loss"))
 
 # %% [markdown]
 # ## Do they learn?
 #
-# The builder takes the start by name, `models.mlp(..., initializer="he_normal")`, or as an instance. One
-# model for each activation is compiled; each start gives it new weights. Thirty layers, plain gradient
-# descent.
+# Now the deep networks, by plain gradient descent. One model for each activation is compiled; each start then
+# gives it new weights. ($\sigma = 1$ takes no part; the exercises ask why.)
 
 # %%
 TRAINED = ["σ = 0.01", "PyTorch", "Xavier (Keras)", "He"]
-curves = {activation: {} for activation in settings.trained}
-for activation, name in chapter.track([(a, s) for a in curves for s in TRAINED], "deep networks"):
+
+
+def deep_network(activation):
+    """Thirty layers, ready to train."""
+    model = models.mlp(x.shape[1], (settings.trained_width,) * settings.depth, activation=activation)
+    model.compile(keras.optimizers.SGD(settings.learning_rate), LOSS)
+    return model, training.snapshot(model)
+
+
+def begin(network, start):
+    """The network as before any training, its weights drawn anew."""
+    model, fresh = network
     kerasdl.set_seed(settings.seed)
-    if name == TRAINED[0]:
-        model = models.mlp(x.shape[1], (settings.trained_width,) * settings.depth, activation=activation)
-        model.compile(keras.optimizers.SGD(settings.learning_rate), LOSS)
-        fresh = training.snapshot(model)
     training.restore(fresh)
-    for layer in model.layers[1:]:
-        layer.kernel.assign(STARTS[name](layer.kernel.shape))
-    before = model.get_weights()[::2]
+    for layer in model.layers:
+        if hasattr(layer, "kernel"):
+            layer.kernel.assign(start(layer.kernel.shape))
+    return model
+
+
+networks = {activation: deep_network(activation) for activation in settings.trained}
+curves = {activation: {} for activation in networks}
+for activation, name in chapter.track(list(itertools.product(networks, TRAINED)), "deep networks"):
+    model = begin(networks[activation], STARTS[name][0])
     loss = training.fit(model, x, y, epochs=settings.epochs, batch_size=settings.batch_size).loss
     curves[activation][name] = (loss.index, loss)
 
-with plots.canvas(columns=len(curves), sharey=True) as (figure, axes):
-    for ax, (activation, drawn) in zip(axes[0], curves.items(), strict=True):
-        chance = {"guessing": np.log(10)}
-        plots.lines(drawn, "epoch", "training loss", reference=chance, ax=ax, title=activation)
+figure = plots.panels(curves, "epoch", "training loss", reference={"guessing": np.log(10)})
 chapter.figure("learning_curves", figure)
 final = {(a, s): loss.iloc[-1] for a, drawn in curves.items() for s, (_, loss) in drawn.items()}
-print(pd.Series(final).unstack(0).to_string())
+print(f"last training loss; guessing has ln 10 = {np.log(10):.4f}:")
+chapter.table(pd.Series(final).unstack(0))
 
 # %% [markdown]
-# The starts that lose the signal stay at $\ln 10$, the loss of guessing: their gradients are not small, they
-# are nothing. Mark the right panel: at this depth the default of every framework fails with ReLU, the most
-# common activation there is. A name, `he_normal`, is all it takes. (Other cures change the network instead:
-# normalised layers and residual connections keep the scale whatever the start.)
+# The starts that lose the signal stay at $\ln 10$, the loss of guessing: the gradients that reach their first
+# layers are as good as nothing. Look at ReLU, the most common activation there is. At thirty layers the
+# default of every framework fails with it, and a name, `he_normal`, is all it takes. (Other cures change the
+# network instead: normalised layers and residual connections keep the scale whatever the start.)
 #
-# One more use of that last model: the gradient that Keras computes against the one by hand. A step of plain
-# gradient descent moves a weight by the learning rate times its gradient, so the gradient can be read off.
+# One more use of a deep model: the gradient that Keras computes against the one by hand. A step of plain
+# gradient descent with $\eta = 1$ moves each weight by its gradient, so the gradient can be read off. We take
+# tanh, which is smooth: at ReLU's kink a rounding error may decide whether a gradient passes.
 
 # %%
-training.restore(fresh)
-for layer, kernel in zip(model.layers[1:], before, strict=True):
-    layer.kernel.assign(kernel)
-few = slice(settings.batch_size)
-training.fit(model, x[few], y[few], epochs=1, batch_size=settings.batch_size)
-moved = [(a - b) / settings.learning_rate for a, b in zip(before, model.get_weights()[::2], strict=True)]
-h, δ = backpropagate([kernel.astype(float) for kernel in before], "relu", x[few].astype(float), y[few])
-by_hand = [inputs.T @ gradient for inputs, gradient in zip(h, δ, strict=True)]
-disagreement = max(np.abs(a - b).max() / np.abs(b).max() for a, b in zip(moved, by_hand, strict=True))
+deep = networks["tanh"] if "tanh" in networks else deep_network("tanh")
+model = begin(deep, GlorotUniform())
+kernels = model.get_weights()[::2]
+model.optimizer.learning_rate = 1.0
+one_batch = slice(32)
+training.fit(model, x[one_batch], y[one_batch], epochs=1, batch_size=32)
+h, δ = backpropagate([kernel.astype(float) for kernel in kernels], "tanh", x[one_batch], y[one_batch])
+disagreement = 0.0
+for before, after, inputs, gradient in zip(kernels, model.get_weights()[::2], h, δ, strict=True):
+    by_hand = inputs.T @ gradient
+    disagreement = max(disagreement, np.abs(before - after - by_hand).max() / np.abs(by_hand).max())
 print(f"gradient by hand against Keras, worst layer: {disagreement:.1e} of its largest entry")
 
 # %% [markdown]
 # ## Measured beside reference
 
 # %%
-for w, reference in ((0.2, 1e-21), (5.0, 9e20)):
-    chapter.trained(
-        f"{w:g}³⁰",
-        chains[w],
-        (w**30 * (1 - 1e-5), w**30 * (1 + 1e-5)),
-        reference=reference,
-        source="course, rounded",
-        tolerance=1e-5 * w**30,
-    )
-for name in STARTS:
-    for what in ("activation", "gradient"):
-        ends = scales["relu", name][what].iloc[[0, -1]]
-        low, high = ends if what == "activation" else ends[::-1]
-        chapter.trained(
-            f"relu, {name}: {what} factor a layer",
-            (high / low) ** (1 / (settings.depth - 1)),
-            (0.93 * relu_factor(name), 1.07 * relu_factor(name)),
-            reference=relu_factor(name),
-            source="√(nσ²/2), He et al. 2015",
-            tolerance=1e-6,
-        )
-for name in ("PyTorch", "Xavier (Keras)", "He"):
-    wide = tanh_scale(name)
-    chapter.trained(
-        f"tanh, {name}: last activations",
-        scales["tanh", name].activation.iloc[-1],
-        (0.75 * wide, 1.3 * wide),
-        reference=wide,
-        source="infinite width, Poole et al. 2016",
-        tolerance=1e-5 * wide,
-    )
-chapter.exact("alike units: largest difference", apart, within=1e-5, tolerance=1e-5, source="symmetry")
+for w, rounded in ((0.2, "1e-21"), (5.0, "9e20")):
+    chapter.exact(f"{w:g}³⁰", chains[w], w**30, within=1e-5 * w**30, source=f"often quoted as {rounded}")
+largest = some_weights.max() / np.sqrt(6 / 500)
 chapter.exact(
-    "alike units against one unit: loss",
-    np.abs(alike_loss - one_loss).max(),
-    within=1e-3,
-    tolerance=1e-3,
-    source="symmetry",
+    "Xavier: largest weight over √(6/(a+b))", largest, 1, within=1e-3, source="Glorot & Bengio 2010"
 )
-chapter.trained(
-    "random over alike units: final loss",
-    random_loss.iloc[-1] / alike_loss.iloc[-1],
-    (0, 0.5),
-    source="our trials",
-    tolerance=0.01,
-)
+chapter.exact("builder against Keras's own layers", builder_apart, within=1e-5)
+chapter.exact("alike units: largest difference", apart, within=1e-5, source="symmetry")
+chapter.exact("alike units against one unit: loss", np.abs(alike_loss - one_loss).max(), within=1e-3)
+chapter.exact("gradient by hand against Keras", disagreement, within=1e-3, source="the same derivative")
+
 STUCK = {("tanh", "σ = 0.01"), ("tanh", "PyTorch")} | {("relu", name) for name in TRAINED[:3]}
-for activation, name in final:
+for activation, name in reversed(final):
     loss = curves[activation][name][1]
     stuck = (activation, name) in STUCK
     chapter.trained(
@@ -356,17 +363,33 @@ for activation, name in final:
         reference=np.log(10) if stuck else None,
         source="guessing, ln 10" if stuck else "our trials",
         tolerance=1e-3 if stuck else {"tanh": 0.01, "relu": 0.2}[activation],
+        headline=(activation, name) in (("relu", "He"), ("relu", "PyTorch")),
     )
-chapter.exact(
-    "gradient by hand against Keras", disagreement, within=1e-3, tolerance=1e-3, source="the same derivative"
-)
+less = random_loss.iloc[-1] / alike_loss.iloc[-1]
+chapter.trained("random over alike units: final loss", less, (0, 0.5), source="our trials", tolerance=0.01)
+for name, what in itertools.product(STARTS, ("activation", "gradient")):
+    factor, theory = factors.loc[name, what], factors.loc[name, "theory"]
+    chapter.trained(
+        f"relu, {name}: {what} factor a layer",
+        factor,
+        (0.93 * theory, 1.07 * theory),
+        reference=theory,
+        source="√(nσ²/2), He et al. 2015",
+        tolerance=1e-6,
+    )
+for name in ("PyTorch", "Xavier (Keras)", "He"):
+    last, wide = scales["tanh", name].activation.iloc[-1], tanh_scale(name)
+    band, source = (0.75 * wide, 1.3 * wide), "infinite width, Poole et al. 2016"
+    chapter.trained(
+        f"tanh, {name}: last activations", last, band, reference=wide, source=source, tolerance=1e-5 * wide
+    )
 chapter.finish()
 
 # %% [markdown]
 # ## What to try
 #
 # - `--set depth=10`: PyTorch's default again. Is it a bad start, or a start for shallower networks?
-# - `--set width=32`: the lines of He and Xavier wander more, for theory is of wide layers. How does the
-#   spread of He's factor fall with the width? (Change the seed a few times.)
+# - `--set width=32`: the lines of He and Xavier wander more, because the theory is about wide layers. How
+#   does the spread of He's factor fall with the width? (Change the seed a few times.)
 # - Why does `"σ = 1"` take no part in the training? Add it to `TRAINED` and read the message.
 # - Start the alike units at `c` plus a millionth of noise. How many epochs does the symmetry hold?

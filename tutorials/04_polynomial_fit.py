@@ -2,7 +2,8 @@
 # # Polynomial fit: just right, too simple, too few
 #
 # One cubic, three models: the right one, a straight line, and the right one with two examples to learn from.
-# What the training error hides, the error on unseen examples shows.
+# What the training error hides, the error on unseen examples shows. Then the two curves every practitioner
+# carries in mind: error against the complexity of the model, and error against the number of examples.
 
 # %%
 import kerasdl
@@ -11,16 +12,18 @@ from kerasdl import course
 chapter = course.Chapter(
     "polynomial_fit",
     settings={
-        "examples": 100,  # in the training set, and as many in the test set
+        "examples": 100,  # in the training set; the test set has the same number
         "noise": 0.01,  # standard deviation of the noise on y
         "epochs": 100,
-        "report_every": 1,  # epochs between two points of a learning curve
         "batch_size": 10,
         "learning_rate": 0.01,
-        "sizes": (2, 5, 10, 20, 50, 100),  # training sets for the last section
+        "degrees": 12,  # the highest degree of the complexity curve
+        "few": 20,  # examples of the smaller training set of the complexity curve
+        "sizes": (2, 3, 4, 5, 6, 8, 10, 20, 50, 100),  # training sets of the last curve
+        "worlds": 500,  # how often each training set of the two curves is drawn anew
         "seed": 1,
     },
-    fast={"epochs": 20, "report_every": 5, "sizes": (2, 10, 100)},
+    fast={"epochs": 60, "worlds": 100},
 )
 settings = chapter.settings
 
@@ -35,255 +38,327 @@ from kerasdl import models, plots, training
 # ## The question
 #
 # A model is trained on some examples and used on others. Its error on the first, the **training error**, can
-# be made as small as we like; the error that matters is the **generalisation error**, its expectation over
-# examples not yet seen. We cannot compute an expectation over the unseen, but we can estimate it on examples
-# that were kept aside: a **test set**, or, where we mean to use the answer to choose between models, a
-# **validation set**, so that the test set stays unseen until the end.
+# often be made as small as we like. The error that matters is the **generalisation error**: its expectation
+# over examples not yet seen. Nobody can average over all unseen examples, but we can keep some aside and
+# measure the error there. Such examples are a **test set**, if they are looked at once, at the very end. If
+# we use them to choose between models, they are a **validation set**, and we need another test set.
 #
-# To see the three come apart we need a world whose truth we know. Ours is a cubic with a little noise,
+# What is there to choose? Training finds the weights. Everything we fix before it starts is a
+# **hyperparameter**: the degree of a polynomial, the learning rate, the number of epochs, the batch size.
+# Training cannot choose these for us, because the training error alone would always ask for the most
+# flexible model. That is what this chapter is about.
+#
+# To watch training and test error come apart we need a world whose truth we know. Ours is a cubic with a
+# little noise,
 #
 # $$y = 5 + 1.2\,x - 3.4\,x^2 + 5.6\,x^3 + \epsilon, \qquad x \sim N(0, 1),\quad
-# \epsilon \sim N(0, 0.01^2).$$
+# \epsilon \sim N(0, \sigma^2),\quad \sigma = 0.01.$$
 #
-# No model, not the truth itself, can have a mean squared error below the variance of the noise,
-# $0.01^2 = 10^{-4}$.
+# The noise cannot be predicted from $x$. So no model, not even the truth itself, can have a smaller expected
+# squared error than the variance of the noise, $\sigma^2 = 10^{-4}$.
 
 # %%
-TRUTH = pd.Series({"w1": 1.2, "w2": -3.4, "w3": 5.6, "b": 5.0})
+TRUTH = {"w1": 1.2, "w2": -3.4, "w3": 5.6, "b": 5.0}
 
 
-def draw(generator, rows):
-    """Examples of our world: x and y, each (rows, 1)."""
-    x = generator.normal(size=(rows, 1))
-    y = 5 + 1.2 * x - 3.4 * x**2 + 5.6 * x**3 + generator.normal(0, settings.noise, (rows, 1))
-    return x.astype("float32"), y.astype("float32")
+def draw(rng, *rows):
+    """Examples of our world: x and y, each (*rows, 1)."""
+    x = rng.normal(size=(*rows, 1))
+    truth = TRUTH["b"] + TRUTH["w1"] * x + TRUTH["w2"] * x**2 + TRUTH["w3"] * x**3
+    return x, truth + rng.normal(0, settings.noise, x.shape)
 
 
-generator = np.random.default_rng(settings.seed)
-x, y = draw(generator, settings.examples)
-x_test, y_test = draw(generator, settings.examples)
+rng = np.random.default_rng(settings.seed)
+x, y = draw(rng, settings.examples)
+x_test, y_test = draw(rng, settings.examples)
 
 # %% [markdown]
 # ## From scratch
 #
-# The features are the powers $\phi(x) = (x, x^2, x^3)$, the model is linear in them,
-# $\hat y = \phi(x)\,w + b$, and the loss is the mean squared error of a mini-batch $B$. Its gradients are
+# A polynomial is a linear model of the powers of $x$. Call them the features $\phi(x) = (x, x^2, x^3)$; then
+# $\hat y = \phi(x)\,w + b$. The loss is the mean squared error of a mini-batch $B$, and its gradients are
 #
 # $$\frac{\partial L}{\partial w} = \frac{2}{|B|}\,\phi^\top (\hat y - y), \qquad
-# \frac{\partial L}{\partial b} = \frac{2}{|B|} \sum (\hat y - y),$$
+# \frac{\partial L}{\partial b} = \frac{2}{|B|} \sum (\hat y - y).$$
 #
-# and mini-batch stochastic gradient descent steps against them, one shuffled pass over the data an epoch.
+# Mini-batch stochastic gradient descent takes a small step against them for each batch. One epoch is one
+# pass over the shuffled training set.
 
 
 # %%
 def powers(x, degree):
-    return np.concatenate([x**k for k in range(1, degree + 1)], axis=1)
+    return np.concatenate([x**k for k in range(1, degree + 1)], axis=-1)
 
 
 def descend(w, b):
     """Train the cubic by hand, from these weights, and return the ones it ends with."""
-    batches = training.Batches(x, y, settings.batch_size)
+    kerasdl.set_seed(settings.seed)
+    batches = training.Batches(powers(x, 3), y, settings.batch_size)
     for epoch in range(settings.epochs):
         batches.epoch = epoch
-        for x_batch, y_batch in batches:
-            features = powers(x_batch, 3)
-            error = features @ w + b - y_batch
+        for features, targets in batches:
+            error = features @ w + b - targets
             w = w - settings.learning_rate * 2 * features.T @ error / len(error)
             b = b - settings.learning_rate * 2 * error.mean(axis=0)
+        if np.abs(w).max() > 1e6:  # the steps are too large: each overshoots farther than the one before
+            break
     return w, b
 
 
-kerasdl.set_seed(settings.seed)
-start = models.polynomial(3).get_weights()
-by_hand = descend(*start)
+# %% [markdown]
+# ## In Keras's own layers
+#
+# A linear model of three features is one `Dense` layer with one unit and no activation: three weights and a
+# bias.
+
+# %%
+written_out = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+written_out.summary()
 
 # %% [markdown]
-# ## Concisely
-#
-# `models.polynomial(degree)` is that model; its weights are the coefficients. The seed fixes initial weights
-# and batch order, so the two runs should end at the same place.
+# `models.polynomial(degree)` is the same model with the powers taken inside, so that it can be fed with $x$.
+# Given equal weights, the two must give equal answers. And trained from equal weights on equal batches, the
+# model must end where our own steps end: `set_seed` fixes the initial weights and the order of the batches.
 
 
 # %%
-def train(degree, rows=settings.examples):
-    """A polynomial trained on the first rows of the training set, and its history."""
-    kerasdl.set_seed(settings.seed)
-    model = models.polynomial(degree)
+def train(model, x, y):
+    """Train on these examples; the history of training error and test error, epoch by epoch."""
+    kerasdl.set_seed(settings.seed)  # the order of the batches
     model.compile(keras.optimizers.SGD(settings.learning_rate), "mse")
-    history = training.fit(
-        model,
-        x[:rows],
-        y[:rows],
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        report_every=settings.report_every,
-        validation_data=(x_test, y_test),
-    )
-    return model, history
+    how = {"epochs": settings.epochs, "batch_size": settings.batch_size}
+    return training.fit(model, x, y, validation_data=(x_test, y_test), **how)
 
 
-cases = {"just right: cubic": (3, settings.examples), "underfit: line": (1, settings.examples)}
-cases["overfit: two examples"] = (3, 2)
-runs = {title: train(*case) for title, case in chapter.track(list(cases.items()), "three models")}
+kerasdl.set_seed(settings.seed)
+cubic = models.polynomial(3)
+written_out.set_weights(cubic.get_weights())
+answers = written_out.predict(powers(x, 3), verbose=0)
+builder_apart = np.abs(answers - cubic.predict(x, verbose=0)).max() / np.abs(answers).max()
 
-cubic, history = runs["just right: cubic"]
-w, b = cubic.get_weights()
-learned = pd.DataFrame({"truth": TRUTH, "learned": [*w[:, 0], *b]})
-learned["by hand"] = [*by_hand[0][:, 0], *by_hand[1]]
-print(learned.round(4).to_string())
+by_hand = descend(*cubic.get_weights())
+history = train(cubic, x, y)
+learned = {"truth": TRUTH.values(), "by hand": np.append(*by_hand), "Keras": np.append(*cubic.get_weights())}
+learned = pd.DataFrame(learned, index=TRUTH.keys())
+chapter.table(learned)
+
+# %% [markdown]
+# ## Three models
+#
+# Now the comparison: the right model; a straight line; and the right model again, with two examples only.
+# (Put a `keras.Sequential` of your own in place of a builder: anything from one number to one number will
+# do.)
+
+# %%
+runs = {"just right: cubic": (cubic, history)}
+for title, model, rows in chapter.track(
+    [
+        ("underfit: line", models.polynomial(1), settings.examples),
+        ("overfit: two examples", models.polynomial(3), 2),
+    ],
+    "two more models",
+):
+    runs[title] = model, train(model, x[:rows], y[:rows])
 
 # %% [markdown]
 # ## What happened
 #
 # Each panel shows the training error and the error on the test set, epoch by epoch. The axis is logarithmic:
-# otherwise the first epochs would be all there is to see.
+# otherwise the first epochs would be all there is to see. One thing about the solid line: Keras reports the
+# mean over the steps of an epoch, while the model is still learning. Where learning is quick, it lies above
+# the error at the end of the epoch, and so even above the test error.
 #
-# - **Just right.** Both errors fall together to the variance of the noise. The gap between them is small, and
-#   the coefficients are those of the truth.
-# - **Underfit.** A straight line cannot bend. Both errors stay high: more data and more training do not
-#   help, and the small gap between them says so.
-# - **Overfit.** Two examples cannot fix four numbers. The training error falls as far as the steps allow,
-#   and the test error stays a hundred times above it: the model has learned the examples, not the world.
+# - **Just right.** Both errors fall together, towards the variance of the noise, and the coefficients
+#   approach those of the truth.
+# - **Underfit.** A straight line cannot bend. Both errors stay high, on the examples it has seen and on the
+#   others: more data and more training do not help.
+# - **Overfit.** Two examples cannot fix four numbers. The training error falls and the test error does not
+#   follow: the model has learned the examples, not the world.
 
 # %%
-chapter.figure(
-    "learning_curves",
-    plots.learning_curves(
-        {title: history for title, (_, history) in runs.items()},
-        {"loss": "training set", "val_loss": "test set"},
-        ylabel="mean squared error",
-    ),
-)
+curves = {title: history for title, (_, history) in runs.items()}
+sides = {"loss": "training set", "val_loss": "test set"}
+chapter.figure("learning_curves", plots.learning_curves(curves, sides, ylabel="mean squared error"))
 
 with plots.canvas(columns=3, sharey=True) as (figure, axes):
     for ax, (title, (model, _)) in zip(axes[0], runs.items(), strict=True):
-        seen = cases[title][1]
-        plots.fits(
-            {"training set": (x[:seen, 0], y[:seen, 0]), "test set": (x_test[:, 0], y_test[:, 0])},
-            {"model": lambda grid, model=model: model.predict(grid[:, None], verbose=0)[:, 0]},
-            ax,
-            title,
-        )
+        seen = 2 if "two" in title else settings.examples
+        points = {"training set": (x[:seen, 0], y[:seen, 0]), "test set": (x_test[:, 0], y_test[:, 0])}
+        answer = {"model": lambda grid, model=model: model.predict(grid[:, None], verbose=0)[:, 0]}
+        plots.fits(points, answer, ax, title)
 chapter.figure("fits", figure)
 
-table = pd.DataFrame({title: history.iloc[-1] for title, (_, history) in runs.items()}).T
-print(table.rename(columns={"loss": "training error", "val_loss": "test error"}).to_string())
+errors = pd.DataFrame(
+    {
+        title: {
+            "training error": model.evaluate(x[:seen], y[:seen], verbose=0),
+            "test error": model.evaluate(x_test, y_test, verbose=0),
+        }
+        for (title, (model, _)), seen in zip(runs.items(), [len(x), len(x), 2], strict=True)
+    }
+).T
+print("after the last epoch:")
+chapter.table(errors, "errors")
 
 # %% [markdown]
-# ## How many examples are enough?
+# ## How complex should a model be?
 #
-# The cubic again, given as many steps each time but ever more examples. With few examples the training error
-# is the lower of the two; as they grow, it rises and the test error falls, until both meet at the noise.
+# The line was too simple and the cubic is right. What about degree 6, or 12? A polynomial of degree $d$ has
+# $d + 1$ coefficients, and the degree is the hyperparameter that sets the **complexity** of the model: a
+# higher degree can do all that a lower one can, and more.
+#
+# To compare degrees fairly, nothing else may interfere: not the learning rate, not the number of steps. A
+# polynomial has the great advantage that its best coefficients can be computed at once. Least squares has
+# the **closed form** $w = \Phi^{+} y$, where $\Phi$ holds the features of all examples and $\Phi^{+}$ is its
+# pseudo-inverse. It is so quick that we draw the world hundreds of times and need not trust a single draw.
+# (The features are Hermite's polynomials: the same functions as the powers, but safe to compute with at
+# degree 12.)
+
 
 # %%
-rows = []
-for size in chapter.track(settings.sizes, "training-set sizes"):
-    kerasdl.set_seed(settings.seed)
-    model = models.polynomial(3)
-    model.compile(keras.optimizers.SGD(settings.learning_rate), "mse")
-    steps_an_epoch = -(-size // settings.batch_size)
-    epochs = settings.epochs * settings.examples // settings.batch_size // steps_an_epoch
-    training.fit(
-        model, x[:size], y[:size], epochs=epochs, batch_size=settings.batch_size, report_every=epochs
-    )
-    errors = [model.evaluate(*data, verbose=0) for data in ((x[:size], y[:size]), (x_test, y_test))]
-    rows.append([size, *errors])
-by_size = pd.DataFrame(rows, columns=["examples", "training error", "test error"]).set_index("examples")
-print(by_size.to_string())
-chapter.history("by_size", by_size)
+def hermite(x, degree):
+    """Hermite's polynomials 0 … degree of x (…, 1), of variance 1 where x is normal: (…, degree + 1)."""
+    factorials = np.cumprod([1.0, *range(1, degree + 1)])
+    return np.polynomial.hermite_e.hermevander(x[..., 0], degree) / np.sqrt(factorials)
+
+
+def least_squares_errors(degree, rows):
+    """Training and test error of the best polynomial in each of many worlds, (2, worlds)."""
+    rng = np.random.default_rng([settings.seed, rows])  # the same worlds for every degree
+    seen, unseen = draw(rng, settings.worlds, rows), draw(rng, settings.worlds, 100)
+    w = np.linalg.pinv(hermite(seen[0], degree)) @ seen[1]
+    return [np.mean((hermite(u, degree) @ w - v) ** 2, axis=(1, 2)) for u, v in (seen, unseen)]
+
+
+degrees = range(1, settings.degrees + 1)
+by_degree = {
+    rows: np.array([least_squares_errors(degree, rows) for degree in degrees])  # (degree, side, world)
+    for rows in dict.fromkeys([settings.few, settings.examples])
+}
+middle = {
+    f"{rows} examples": {
+        name: (degrees, np.median(found[:, side], axis=1)) for side, name in enumerate(sides.values())
+    }
+    for rows, found in by_degree.items()
+}
+floor = {"variance of the noise": settings.noise**2} if settings.noise else {}
+figure = plots.panels(middle, "degree", "mean squared error", yscale="log", reference=floor)
+chapter.figure("complexity", figure)
+for rows, found in by_degree.items():
+    best = np.median(found, axis=2).argmin(axis=0) + 1
+    print(f"{rows} examples: least training error at degree {best[0]}, least test error at degree {best[1]}")
+
+# %% [markdown]
+# The training error can only fall: degree $d + 1$ contains degree $d$. The test error is high as long as the
+# model is too simple to follow the truth, falls when it can, and then it turns: this is the famous **U**,
+# with underfitting on its left and overfitting on its right. Its left arm is *bias*: what the model cannot
+# express. Its right arm is *variance*: each further coefficient is one more number to estimate from the same
+# noisy examples, and its error is added to the answer.
+#
+# Compare the two panels. With few examples the right arm is steep, because the additional coefficients are
+# estimated badly; with many it is almost flat. So the best complexity is no property of the world alone: it
+# depends on how much data there is to pay for it. And the arm is steep only where nothing restrains the
+# coefficients; the next chapter restrains them.
+#
+# How far below the noise does the training error fall? If the model contains the truth, each of its $d + 1$
+# coefficients absorbs one example's share of the noise:
+#
+# $$\operatorname{E}[\text{training error}] = \sigma^2 \left(1 - \frac{d + 1}{n}\right).$$
+#
+# This holds for every degree from 3 on, and we check it below.
+#
+# ## How many examples are enough?
+#
+# The cubic again, in its best possible fit, on ever larger training sets.
+
+# %%
+by_size = np.array([least_squares_errors(3, size) for size in settings.sizes])  # (size, side, world)
+by_size = pd.DataFrame(
+    np.median(by_size, axis=2),
+    columns=["training error", "test error"],
+    index=pd.Index(settings.sizes, name="examples"),
+)
+chapter.table(by_size, "by_size", digits=3)
+shown = by_size.where(by_size > 1e-20)  # below lies rounding: the error is 0
 chapter.figure(
     "training_set_size",
     plots.lines(
-        {column: (by_size.index, by_size[column]) for column in by_size},
-        xlabel="examples in the training set",
-        ylabel="mean squared error",
-        xscale="log",
-        yscale="log",
-        reference={"variance of the noise": settings.noise**2},
+        {side: (shown.index, shown[f"{side.split()[0]} error"]) for side in sides.values()},
+        "examples in the training set",
+        "mean squared error",
+        "log",
+        "log",
+        reference=floor,
     ),
 )
 
 # %% [markdown]
-# ## How far to trust one draw?
+# Four coefficients pass through any four points, so up to four examples the training error is 0, and says
+# nothing. The test error says what it is worth: enormous at two and three examples, which leave coefficients
+# undetermined. At four they are determined, but each carries the whole noise of the points. From five on the
+# training error has something to tell. It rises, the test error falls, and both approach the variance of the
+# noise: the closer they are, the less there is to gain from more examples.
 #
-# $x^3$ has long tails: one extreme x moves an error a lot. Least squares has a closed form, so we can draw
-# the world two thousand times and see where the line's errors fall. A published figure is one such draw, and
-# so is ours; the line's bands below hold 95 % of them.
-
-# %%
-lines = []
-for seed in range(2000):
-    (u, v), (u_test, v_test) = [draw(np.random.default_rng([seed, part]), 100) for part in (0, 1)]
-    slope, intercept = np.polyfit(u[:, 0], v[:, 0], 1)
-    lines.append([np.mean((slope * a + intercept - c) ** 2) for a, c in ((u, v), (u_test, v_test))])
-low, middle, high = np.percentile(lines, [2.5, 50, 97.5], axis=0)
-for side, name in enumerate(["training", "test"]):
-    print(f"line, {name} error: median {middle[side]:.0f}, 95 % in {low[side]:.0f} … {high[side]:.0f}")
-
-# %% [markdown]
+# The three networks above did not get as far: gradient descent had a limited number of steps. Error from too
+# few examples and error from too little training are two things, and only the closed form separates them.
+#
 # ## Measured beside reference
+#
+# $x^3$ has long tails, so one extreme $x$ moves an error a lot, and a published figure is one draw. Where do
+# the line's errors fall in all our worlds?
 
 # %%
-SOURCE = "Zhang et al., 2018–20 edition"
-final = {title: run[1].iloc[-1] for title, run in runs.items()}
-right, line, two = final.values()
-AGREE = 1e-5  # the share by which float32 may differ; it counts while the errors are still large
+line_errors = by_degree[settings.examples][0]
+for name, values in zip(["training", "test"], line_errors, strict=True):
+    low, middle, high = np.percentile(values, [2.5, 50, 97.5])
+    print(f"line, {name} error: median {middle:.0f}, 95 % in {low:.0f} … {high:.0f}")
 
+# %%
+chapter.exact("builder against Keras's own layers: relative difference", builder_apart, within=1e-5)
+apart = (learned["Keras"] - learned["by hand"]).abs().max() / learned["by hand"].abs().max()
+chapter.exact("cubic: by hand against builder, worst coefficient", apart, within=1e-4)
+for rows, found in by_degree.items():
+    rise = np.diff(found[:, 0] / found[0, 0], axis=0).max(initial=0)
+    chapter.exact(f"training error by degree, {rows} examples: largest rise", rise, within=1e-5)
+for rows, found in by_degree.items():
+    degree = max(3, settings.degrees // 2)
+    spare = max(rows - degree - 1, 0)  # the examples that are left to betray the noise
+    if degree <= settings.degrees:
+        expected = settings.noise**2 * spare / rows
+        chance = 5 * settings.noise**2 * np.sqrt(2 * spare / settings.worlds) / rows
+        mean = found[degree - 1, 0].mean()
+        name = f"degree {degree}, {rows} examples: mean training error"
+        chapter.exact(name, mean, expected, within=chance + 1e-12)
+
+SOURCE = "Zhang et al., 2018–20 edition"
+right, line, two = (row for _, row in errors.iterrows())
+worst = (learned["Keras"] - learned["truth"]).abs().max()
+AGREE = 1e-5  # the share by which float32 may differ; it counts while the errors are still large
+for side, highest in (("training error", 1.4e-4), ("test error", 1.5e-4)):
+    share = 1e-6 + AGREE * right[side]
+    chapter.trained(
+        f"cubic: {side}", right[side], (7e-5, highest), reference=1e-4, source=SOURCE, tolerance=share
+    )
 chapter.trained(
-    "cubic: training error",
-    right.loss,
-    (7e-5, 1.4e-4),
-    reference=1e-4,
-    source=SOURCE,
-    tolerance=1e-6 + AGREE * right.loss,
+    "cubic: worst coefficient error", worst, (0, 0.05), reference=0, source="the truth", tolerance=1e-4
 )
-chapter.trained(
-    "cubic: test error",
-    right.val_loss,
-    (7e-5, 1.5e-4),
-    reference=1e-4,
-    source=SOURCE,
-    tolerance=1e-6 + AGREE * right.val_loss,
-)
-chapter.trained(
-    "cubic: worst coefficient error",
-    abs(learned["learned"] - learned["truth"]).max(),
-    (0, 0.05),
-    reference=0,
-    source="the truth",
-    tolerance=1e-4,
-)
-chapter.exact(
-    "cubic: by hand against builder, worst coefficient",
-    abs(learned["learned"] - learned["by hand"]).max(),
-    within=1e-4,
-    tolerance=1e-4,
-    source="the same steps",
-)
-chapter.trained("line: training error", line.loss, (41, 680), reference=249, source=SOURCE, tolerance=0.01)
-chapter.trained("line: test error", line.val_loss, (60, 770), reference=168, source=SOURCE, tolerance=0.01)
-chapter.trained(
-    "two examples: training error", two.loss, (0, 5), reference=1.2, source=SOURCE, tolerance=1e-3
-)
-chapter.trained(
-    "two examples: test error", two.val_loss, (5, 800), reference=166, source=SOURCE, tolerance=0.1
-)
-over_noise = by_size["test error"].iloc[-1] / settings.noise**2
-chapter.trained(
-    f"cubic, {by_size.index[-1]} examples: test error over noise",
-    over_noise,
-    (0.7, 1.5),
-    reference=1,
-    source="the variance of the noise",
-    tolerance=0.01 + AGREE * over_noise,
-)
+for name, value, band, published, tolerance in (
+    ("line: training error", line["training error"], (41, 680), 249, 0.01),
+    ("line: test error", line["test error"], (60, 770), 168, 0.01),
+    ("two examples: training error", two["training error"], (0, 5), 1.2, 1e-3),
+    ("two examples: test error", two["test error"], (5, 800), 166, 0.1),
+):
+    chapter.trained(name, value, band, reference=published, source=SOURCE, tolerance=tolerance)
 chapter.finish()
 
 # %% [markdown]
 # ## What to try
 #
 # - `--set noise=1.0`: where do the errors of the cubic settle now? And those of the line?
-# - `--set learning_rate=0.1`: why does training stop with an error? The largest stable step depends on the
-#   largest $x^6$ in a batch.
+# - `--set learning_rate=0.1`: why does training stop? The largest stable step depends on the largest $x^6$ in
+#   a batch.
 # - `--set sizes=2,3,4,5,6`: four numbers to learn. How many examples does it take?
-# - Give `train` a degree of 6: can a hundred examples carry three coefficients too many?
+# - `--set few=13`: thirteen examples for up to thirteen coefficients. Where is the least test error, and what
+#   becomes of the training error?
+# - Can a hundred examples carry three coefficients too many? Read degree 6 in the right panel of
+#   `complexity`, then look again with `--set noise=5`.
