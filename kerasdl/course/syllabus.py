@@ -51,6 +51,10 @@ def find(name: str) -> Script:
     for script in every:
         if name in (script.name, script.path.stem) or (name.isdigit() and int(name) == int(script.number)):
             return script
+    if name.endswith(".py"):
+        raise ValueError(
+            f"{name} is not a chapter of the course: run a script of your own with `python {name}`"
+        )
     raise ValueError(f"chapter {name!r} is not known; {names.nearest(name, [s.name for s in every])}")
 
 
@@ -107,3 +111,29 @@ def _declaration(path: Path, tree: ast.Module) -> dict[str, Any]:
         return {name: ast.literal_eval(value) for name, value in arguments.items()}
     except ValueError as error:
         raise ValueError(f"{path.name}: settings must be plain numbers, words and tuples") from error
+
+
+def faults(script: Script) -> list[str]:
+    """Return what a chapter lacks, a line each: results, a headline, exercises, a use for every setting."""
+    text = script.path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    by_name: dict[str, list[ast.Call]] = {}
+    for call in calls:
+        by_name.setdefault(ast.unparse(call.func), []).append(call)
+    found = []
+    if not by_name.get("chapter.exact"):
+        found.append("no result is exact: hold something that is true at any setting")
+    trained = by_name.get("chapter.trained", [])
+    if trained and not any(word.arg == "headline" for call in trained for word in call.keywords):
+        found.append("no trained result is a headline: choose the one or two that the chapter is about")
+    ends = [n for n in tree.body if isinstance(n, ast.Expr) and ast.unparse(n) == "chapter.finish()"]
+    if len(ends) != 1 or ends[0] is not tree.body[-1]:
+        found.append("chapter.finish() is not its last statement")
+    figures = [ast.unparse(call.args[0]) for call in by_name.get("chapter.figure", []) if call.args]
+    found += [f"two figures are called {name}" for name in sorted(set(figures)) if figures.count(name) > 1]
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    found += [f"its setting {name} is used nowhere" for name in script.settings if name not in used]
+    if not script.exercises:
+        found.append("nothing to try: end with a cell '## What to try' of bullets")
+    return found

@@ -54,3 +54,40 @@ def test_an_unknown_chapter_gives_the_nearest():
 def test_the_course_is_in_order():
     numbers = [script.number for script in syllabus.scripts()]
     assert numbers == sorted(set(numbers))
+
+
+GOOD = (
+    SCRIPT
+    + "settings = chapter.settings\nprint(settings.epochs, settings.sizes)\n"
+    + "chapter.exact('zero', 0, within=0)\nchapter.trained('error', 1, (0, 2), headline=True)\n"
+    + "chapter.figure('one', f)\nchapter.finish()\n\n# %% [markdown]\n# ## What to try\n#\n"
+    + "# - `--set epochs=5`:\n#   what then?\n# - More.\n"
+)
+
+
+def test_a_chapter_has_results_figures_and_exercises(script):
+    found = syllabus.read(script(GOOD))
+    assert found.exercises == ["`--set epochs=5`: what then?", "More."]
+    assert syllabus.faults(found) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("chapter.exact('zero', 0, within=0)", "", "no result is exact"),
+        (", headline=True", "", "no trained result is a headline"),
+        ("chapter.finish()", "chapter.finish()\nx = 1", "not its last statement"),
+        ("('one', f)", "('one', f)\nchapter.figure('one', g)", "two figures are called 'one'"),
+        ("settings.sizes", "3", "its setting sizes is used nowhere"),
+        ("What to try", "More", "nothing to try"),
+    ],
+)
+def test_what_a_chapter_lacks_is_named(script, old, new, words):
+    faults = syllabus.faults(syllabus.read(script(GOOD.replace(old, new))))
+    assert len(faults) == 1
+    assert words in faults[0]
+
+
+def test_a_script_of_ones_own_is_run_by_python(script):
+    with pytest.raises(ValueError, match=r"python mine\.py"):
+        syllabus.find("mine.py")
