@@ -1,7 +1,11 @@
-"""How are results shown? Measured beside reference, and backends side by side, as tables."""
+"""How are results shown? All numbers of a run, and backends side by side, as tables of 80 columns and more.
+
+Results go in; tables are printed.
+"""
 
 import math
 import sys
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -26,7 +30,7 @@ def show(found: list[Result]) -> None:
     out = console()
     for result in found:
         out.print(
-            f"\n{result.chapter} on {result.backend}: {_setting(result)}, {result.seconds:.0f} s",
+            f"\n{result.chapter} on {result.backend}: {_setting(result)}, {duration(result.seconds)}",
             style="bold",
         )
         if result.exact:
@@ -39,40 +43,44 @@ def show(found: list[Result]) -> None:
 def _setting(result: Result) -> str:
     if result.fast:
         return "fast setting"
-    return "full setting" if result.held else "a setting of your own"
+    return "full setting" if result.held else "settings or code of your own"
+
+
+def _table(heading: str) -> Table:
+    """A table without rules: a mark, a name that may take several lines, and numbers to follow."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=True, header_style="bold")
+    table.add_column("")
+    table.add_column(heading, ratio=1)
+    return table
 
 
 def _exact_table(result: Result) -> Table:
-    table = Table(show_edge=False, pad_edge=False, header_style="bold", title_justify="left")
-    table.add_column("")
-    table.add_column("exact at any setting", ratio=1)
+    table = _table("exact at any setting")
     table.add_column("measured", justify="right", no_wrap=True)
     table.add_column("expected", justify="right", no_wrap=True)
     table.add_column("within", justify="right", no_wrap=True)
     for check in result.exact:
-        numbers = map(_number, (check.measured, check.expected, check.within))
+        numbers = map(number, (check.measured, check.expected, check.within))
         table.add_row(mark(check.holds), _named(check), *numbers)
     return table
 
 
 def _trained_table(result: Result) -> Table:
-    table = Table(show_edge=False, pad_edge=False, header_style="bold")
-    table.add_column("")
-    table.add_column("learned", ratio=1)
+    table = _table("learned")
     table.add_column("here", justify="right", no_wrap=True)
     if not result.held:
-        table.add_column("full", justify="right", no_wrap=True)
-    table.add_column("band in full", justify="right", no_wrap=True)
+        table.add_column("in full", justify="right", no_wrap=True)
+    table.add_column("band", justify="right", no_wrap=True)
     table.add_column("reference", justify="right", no_wrap=True)
     for check in result.trained:
-        low, high = map(_number, check.band)
+        low, high = map(number, check.band)
         table.add_row(
             mark(check.holds) if result.held else "",
             _named(check),
-            _number(check.measured),
-            *([] if result.held else ["–" if check.full is None else _number(check.full)]),
+            number(check.measured),
+            *([] if result.held else [number(check.full)]),
             f"{low} … {high}",
-            "–" if check.reference is None else _number(check.reference),
+            number(check.reference),
         )
     return table
 
@@ -83,13 +91,11 @@ def _named(check: Check) -> Text:
 
 
 def _legend(found: list[Result]) -> str:
-    said = [
-        "✓ holds, ✗ does not. In brackets: where the expected value, the reference or the band comes from."
-    ]
+    said = ["✓ holds, ✗ does not, – unknown. In brackets: where a number comes from that another is held to."]
     if any(not result.held for result in found):
         said.append(
-            "full: what the chapter's full setting reaches, as recorded (– not recorded for these data); "
-            "only a full run of the unedited chapter is held to the band."
+            "in full: what the chapter's full setting reached when it was last recorded on such data. Only a "
+            "full run of the unedited chapter is held to its bands."
         )
     return "\n".join(said)
 
@@ -99,31 +105,32 @@ def mark(good: bool) -> Text:
     return Text("✓", style="green") if good else Text("✗", style="red")
 
 
-def compare(found: list[Result]) -> bool:
+def compare(found: list[Result], order: Sequence[str] = ()) -> bool:
     """Print every check with its backends side by side; return whether all keep their tolerance.
 
-    Runs of one chapter are compared only where their settings, their mode and their data are the same.
+    Runs of one chapter are compared only where their settings, their mode, their data and their code are the
+    same.
+
+    Args:
+        found: results of any chapters and backends.
+        order: names of the chapters as they are to stand; others follow.
     """
     kept = True
     backends = sorted({result.backend for result in found})
-    table = Table(show_edge=False, pad_edge=False, header_style="bold")
-    table.add_column("chapter")
-    table.add_column("check")
-    for heading in (*backends, "spread", "tolerance"):
-        table.add_column(heading, justify="right")
-    table.add_column("")
-    for chapter in dict.fromkeys(result.chapter for result in found):
+    table = _table("")
+    for heading in (*backends, "apart", "at most"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    names = dict.fromkeys(result.chapter for result in found)
+    for chapter in sorted(names, key=lambda name: [*order, *names].index(name)):
         runs = {result.backend: result for result in found if result.chapter == chapter}
         unlike = _unlike(list(runs.values()))
+        table.add_row(mark(False) if unlike else "", Text(chapter, style="bold"))
         if unlike:
             kept = False
-            table.add_row(chapter, f"not comparable: {unlike}", *[""] * (len(backends) + 2), mark(False))
+            table.add_row("", f"not comparable: {unlike}")
             continue
-        measured = {
-            name: {backend: check for backend, run in runs.items() if (check := _find(run, name))}
-            for name in dict.fromkeys(check.name for run in runs.values() for check in run.checks)
-        }
-        for number, (name, checks) in enumerate(measured.items()):
+        for name in dict.fromkeys(check.name for run in runs.values() for check in run.checks):
+            checks = {backend: check for backend, run in runs.items() if (check := _find(run, name))}
             values = [check.measured for check in checks.values()]
             # NaN hides from max and min, so it is looked for.
             spread = max(values) - min(values) if all(map(math.isfinite, values)) else math.nan
@@ -131,15 +138,17 @@ def compare(found: list[Result]) -> bool:
             ok = spread <= tolerance and len(checks) == len(runs)
             kept &= ok
             table.add_row(
-                chapter if number == 0 else "",
-                name,
-                *[_number(checks[b].measured, 8) if b in checks else "–" for b in backends],
-                _number(spread, 2) if len(checks) > 1 else "",
-                _number(tolerance, 2),
                 "" if len(runs) == 1 else mark(ok),
-                end_section=number == len(measured) - 1,
+                f" {name}",
+                *[number(checks[b].measured, 6) if b in checks else "–" for b in backends],
+                number(spread, 2) if len(checks) > 1 else "",
+                number(tolerance, 2),
             )
     console().print(table)
+    console().print(
+        "apart: how far the backends lie apart; at most: how far they may. ✓ kept, ✗ not, – no such result.",
+        style="dim",
+    )
     if len(backends) == 1:
         console().print(
             f"Only {backends[0]} has results here: run the chapters on another backend to compare."
@@ -160,5 +169,18 @@ def _unlike(runs: list[Result]) -> str:
     return ""
 
 
-def _number(value: float, digits: int = 4) -> str:
-    return f"{value:.{digits}g}"
+def duration(seconds: float | None) -> str:
+    """Seconds or minutes in words; a dash where nothing is known.
+
+    Example:
+        >>> duration(21.4), duration(150.0), duration(None)
+        ('21 s', '2.5 min', '–')
+    """
+    if seconds is None:
+        return "–"
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number with so many significant digits; a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}g}"

@@ -29,6 +29,8 @@ chapter = course.Chapter({name!r}, settings={{"value": 0.5, "epochs": 3}}, fast=
 BODIES = {
     "good": "print('speaking from inside')\nchapter.exact('v', chapter.settings.value, 0.5, "
     "within=0.5, source='us')\nchapter.finish()\n",
+    "learned": "chapter.trained('first number', 1.0, (0, 1))\nchapter.trained('accuracy', 0.375 + "
+    "chapter.settings.value, (0, 1), headline=True)\nchapter.finish()\n",
     "broken": "raise OSError('the disk is full')\n",
     "crash": "os.write(1, b'last words')\nos.kill(os.getpid(), 9)\n",
     "diverging": "raise FloatingPointError('loss is inf after epoch 2: lower the learning rate')\n",
@@ -69,9 +71,12 @@ def backend():
 
 def test_list_shows_chapters_and_their_settings(tutorials, run):
     tutorials("good", "broken")
-    assert run("list") == (0, "".join(f"0{n}  {name:<20} It does what its name says.\n" for n, name in
-                                      ((1, "good"), (2, "broken"))))  # fmt: skip
-    assert "epochs=3   (fast: 1)" in run("list", "good")[1]
+    code, said = run("list")
+    assert code == 0
+    assert [line[:15].strip() for line in said.splitlines()[::2]] == ["01  good", "02  broken"]
+    said = run("list", "good")[1]
+    assert "It does what its name says." in said
+    assert "epochs=3    1\n" in said
 
 
 def test_one_chapter_shows_what_it_printed(tutorials, run, tmp_path, backend):
@@ -232,3 +237,95 @@ def test_data_lists_and_verifies(run, monkeypatch, tmp_path):
 
 def test_a_report_is_as_wide_as_a_page_where_there_is_no_terminal():
     assert report.console().width == 80
+
+
+def test_a_run_of_several_chapters_ends_on_a_page_of_80_columns(tutorials, run, tmp_path, backend):
+    folder = tutorials("good", "learned")
+    code, said = run("run", "--fast")
+    assert code == 0
+    assert max(map(len, said.splitlines())) <= max(80, len(str(tmp_path)) + 60)
+    page = said[said.index("exact") :]
+    for words in ("01 Chapter good", "02 Chapter learned", "1 of 1", "accuracy", "0.875", "in full"):
+        assert words in page, words
+    assert "kerasdl results" in page
+    assert "✓ all that is promised holds" in page
+    assert "first number" not in page  # the chapter chose another headline
+    # What a full run reaches is recorded, and shown beside the next one.
+    assert run("run", "learned", "--record")[0] == 0
+    assert (
+        json.loads((folder / "reached" / "learned.json").read_text())["runs"][0]["checks"]["accuracy"]
+        == 0.875
+    )
+    _, said = run("run", "--set", "value=0.25")
+    assert "0.625" in said
+    assert "0.875" in said
+    assert "speaking" not in said
+    assert run("run", "--fast", "--record")[0] == 2
+
+
+def test_results_show_all_numbers_of_one_chapter_or_of_all(tutorials, run, tmp_path):
+    tutorials("good", "learned")
+    run("run", "--fast")
+    out = str(tmp_path / "out")
+    _, said = run("results", "2", "--out", out)
+    assert all(words in said for words in ("learned on", "fast setting", "accuracy", "first number", "0 … 1"))
+    assert "good on" not in said
+    _, said = run("results", "--out", out)
+    assert said.index("good on") < said.index("learned on")
+    assert run("results", "goood", "--out", out)[0] == 2
+
+
+def test_a_full_run_is_held_to_its_bands_once_recorded(tutorials, run):
+    folder = tutorials("learned")
+    assert run("run", "--record")[0] == 0
+    script = folder / "01_learned.py"
+    script.write_text(script.read_text().replace("(0, 1)", "(0, 0.5)"))
+    assert run("run")[0] == 0  # edited: shown, not held
+    code, said = run("run", "--record")
+    assert code == 1
+    assert "accuracy = 0.875, its band is 0 … 0.5" in said
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_list_shows_titles_times_and_files_at_any_width(run, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.chdir(files.folder("tutorials").parent)
+    _, said = run("list")
+    assert max(map(len, said.splitlines())) <= columns
+    for script in syllabus.scripts():
+        assert f"tutorials/{script.path.name}" in said
+        assert " ".join(script.title.split()) in " ".join(said.split())
+
+
+def test_compare_goes_in_the_courses_order(tmp_path, run):
+    for name in ("weight_decay", "backprop", "mine"):
+        found = results.Result(name, "jax", True, {})
+        found.checks = [results.Exact("v", 1, 1, 0, 0)]
+        found.save(tmp_path / "jax" / name)
+    _, said = run("compare", str(tmp_path))
+    assert said.index("backprop") < said.index("weight_decay") < said.index("mine")
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("run", "NAME=VALUE"),
+        ("run", "kerasdl list CHAPTER"),
+        ("doctor", "the command that mends it"),
+        ("compare", "how far they may"),
+        ("data", "bring the real ones into the cache"),
+        ("results", "what was learned"),
+    ],
+)
+def test_help_explains(command, words, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    assert words in " ".join(capsys.readouterr().out.split())
+
+
+def test_data_needs_no_action(run):
+    assert run("data") == run("data", "list")
+    assert run("data", "time_machine") == run("data", "list", "time_machine")
+    code, said = run("data", "fetsh")
+    assert code == 2
+    assert "did you mean 'fetch'" in said

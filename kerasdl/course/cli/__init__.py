@@ -1,4 +1,4 @@
-"""What can I run? ``kerasdl list · run · compare · doctor · data``.
+"""What can I run? ``kerasdl list · run · results · answers · notebook · compare · doctor · data``.
 
 Each command's work lives in a module of its own, imported when it is asked for: ``--help`` and ``list``
 answer at once.
@@ -9,6 +9,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from kerasdl import __version__, files
 from kerasdl.course import request
@@ -18,6 +19,7 @@ EPILOG = """\
 examples:
   kerasdl run --fast                          the whole course in minutes, offline
   kerasdl run polynomial_fit --set epochs=20  one chapter, one setting changed
+  kerasdl results polynomial_fit              all that it found
   kerasdl run --backend jax torch && kerasdl compare
 """
 
@@ -50,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"kerasdl {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    command = commands.add_parser("list", help="the chapters, a line each")
+    command = commands.add_parser("list", help="the chapters: titles, minutes, files")
     command.add_argument("chapter", nargs="*", metavar="CHAPTER", help="show these chapters' settings")
     command.set_defaults(run=_list)
 
@@ -78,19 +80,51 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--execute", action="store_true", help="run each, and keep what it shows")
     command.set_defaults(run=_notebook)
 
-    command = commands.add_parser("compare", help="hold the backends' stored results side by side")
+    command = _command(
+        commands,
+        "results",
+        "all numbers that runs have found, chapter by chapter",
+        "What is exact at any setting, and what was learned, beside what the chapter's full setting reaches.",
+    )
+    command.add_argument("chapter", nargs="*", metavar="CHAPTER", help="by name or number; none means all")
+    _add_out(command)
+    command.set_defaults(run=_results)
+
+    command = _command(
+        commands,
+        "compare",
+        "hold the backends' stored results side by side",
+        "Each result of each chapter on the backends that it has run on, how far they lie apart, and how far "
+        "they may. Exit code 1 where they lie further apart. First: `kerasdl run --backend all`.",
+    )
     command.add_argument("folder", nargs="?", type=Path, help="where they are (default: as --out)")
     _add_out(command)
     command.set_defaults(run=_compare)
 
-    command = commands.add_parser("doctor", help="what is installed, what is missing, and how to mend it")
+    command = _command(
+        commands,
+        "doctor",
+        "what is installed, what is missing, and how to mend it",
+        "Python, packages, backends and the devices they see, where data come from; and for each thing that "
+        "is missing the command that mends it. Exit code 1 where no backend works.",
+    )
     command.set_defaults(run=_doctor)
 
-    command = commands.add_parser("data", help="the data sets: where each comes from")
-    command.add_argument("action", choices=["list", "fetch", "verify"])
-    command.add_argument("name", nargs="*", metavar="NAME", help="data sets; none means all")
+    command = _command(
+        commands,
+        "data",
+        "the data sets: where each comes from",
+        "list: which source each data set has now; fetch: bring the real ones into the cache; verify: look "
+        "for damage. Without one of these words, list.",
+    )
+    command.add_argument("word", nargs="*", metavar="[list | fetch | verify] NAME", help="none means all")
     command.set_defaults(run=_data)
     return parser
+
+
+def _command(commands: Any, name: str, short: str, long: str) -> Any:
+    """A command with a line in the list of commands and a paragraph in its own help."""
+    return commands.add_parser(name, help=short, description=long)
 
 
 def _add_out(command: argparse.ArgumentParser) -> None:
@@ -100,15 +134,10 @@ def _add_out(command: argparse.ArgumentParser) -> None:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from kerasdl.course import syllabus
+    from kerasdl.course import contents, syllabus
 
     chosen = [syllabus.find(name) for name in options.chapter]
-    for script in chosen or syllabus.scripts():
-        summary = script.summary if chosen else textwrap.shorten(script.summary, 80, placeholder=" …")
-        print(f"{script.number}  {script.name:<20} {summary}")
-        for name, value in script.settings.items() if chosen else ():
-            fast = f"   (fast: {script.fast[name]!r})" if name in script.fast else ""
-            print(f"    {name}={value!r}{fast}")
+    print(contents.settings(chosen) if chosen else contents.chapters(syllabus.scripts()))
     return 0
 
 
@@ -155,10 +184,31 @@ def _notebook(options: argparse.Namespace) -> int:
     return 0
 
 
-def _compare(options: argparse.Namespace) -> int:
-    from kerasdl.course import report, results
+def _results(options: argparse.Namespace) -> int:
+    from kerasdl.course import page, report, results
 
-    return 0 if report.compare(results.load_all(options.folder or options.out)) else 1
+    chapters = page.chapters(results.load_all(options.out))
+    wanted = [_stored(name, list(chapters)) for name in options.chapter] or list(chapters)
+    report.show([result for name in wanted for result in chapters[name].values()])
+    return 0
+
+
+def _stored(name: str, stored: Sequence[str]) -> str:
+    """The name of a stored result: a chapter's, by name or number, or a copy's."""
+    from kerasdl.course import syllabus
+
+    if name not in stored:
+        name = syllabus.find(name).name
+    if name not in stored:
+        raise ValueError(f"{name} has no results here: `kerasdl run {name}` makes some")
+    return name
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from kerasdl.course import report, results, syllabus
+
+    order = [script.name for script in syllabus.scripts()]
+    return 0 if report.compare(results.load_all(options.folder or options.out), order) else 1
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -170,4 +220,7 @@ def _doctor(options: argparse.Namespace) -> int:
 def _data(options: argparse.Namespace) -> int:
     from kerasdl.course.cli import data
 
-    return data.act(options.action, options.name)
+    words = options.word
+    if not words or words[0] not in data.ACTIONS:
+        words = ["list", *words]
+    return data.act(words[0], words[1:])

@@ -10,11 +10,17 @@ from rich.text import Text
 from kerasdl import datasets, names
 from kerasdl.course import report
 
+ACTIONS = ("list", "fetch", "verify")
+
 
 def act(action: str, chosen: Sequence[str]) -> int:
     """Do ``list``, ``fetch`` or ``verify`` for the named data sets, or for all, and return the exit code."""
     known = [status.name for status in datasets.status()]
-    wanted = [names.one_of("data set", name, known) for name in chosen] or known
+    for name in chosen:
+        if name not in known:
+            meant = names.nearest(name, [*known, *ACTIONS])
+            raise ValueError(f"data set {name!r} is not known; {meant}")
+    wanted = list(chosen) or known
     return {"list": _list, "fetch": _fetch, "verify": _verify}[action](wanted)
 
 

@@ -29,6 +29,8 @@ def examine() -> int:
     """Print what is here and how to mend what is not; return 0 if at least one backend works."""
     console = report.console()
     table = Table(show_header=False, show_edge=False, pad_edge=False)
+    for _ in range(3):
+        table.add_column(overflow="fold")  # a path is broken rather than cut
     table.add_row("Python", f"{platform.python_version()} ({sys.executable})", "")
     for package in PACKAGES:
         found = _version(package)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from kerasdl import backends, names
-from kerasdl.course import reached, report, request, results, syllabus
+from kerasdl.course import page, reached, report, request, results, syllabus
 
 LOG = "output.txt"
 PARTIAL_LOG = f"{LOG}.partial"
@@ -88,7 +88,7 @@ def run(
         if not result.broken:
             reached.record(scripts[0].path.parent, result)
     if found and not single:
-        report.show(found)
+        page.show(found, out)
     failed = [done for done in outcomes if done.error]
     for done in failed:
         where = out / done.backend / done.script.name / LOG
@@ -97,8 +97,8 @@ def run(
             style="red",
             soft_wrap=True,
         )
-    if outcomes:
-        console.print(f"Figures, histories and results are in {out}.", soft_wrap=True)
+    if single and found:
+        console.print(f"Figures, tables and results are in {out}.", soft_wrap=True)
     if interrupted:
         console.print(f"interrupted: {len(outcomes)} of {len(scripts) * len(chosen)} chapters had ended")
         return 130
@@ -112,7 +112,7 @@ def _say(console: Console, outcome: Outcome, out: Path, whole: bool) -> None:
         console.print(log.read_text(encoding="utf-8"), soft_wrap=True)
         return
     script = outcome.script
-    line = f"{outcome.backend:<11} {script.number} {script.name:<26} {outcome.seconds:6.1f} s"
+    line = f"{script.number} {script.name:<24} {report.duration(outcome.seconds):>8}   {outcome.backend}"
     console.print(report.mark(not outcome.error), line)
 
 
