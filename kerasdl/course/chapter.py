@@ -27,6 +27,7 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -118,8 +119,9 @@ class Chapter:
         recorded = reached.read(self._course, name)
         unedited = own and (code == recorded.get("code") or (host is not None and host.record))
         self._result.held = unedited and not asked.fast and chosen == settings
-        if self._script and not self._result.held:
-            sys.excepthook = _explain
+        if self._script and (asked.set or not own):
+            # A copy may be wrong anywhere, and shows where; of the chapter itself only a setting can.
+            sys.excepthook = partial(_explain, f"{called}, {' '.join(asked.set)}" if own else "")
         self._started = time.perf_counter()
         # What an earlier run found must not stand beside what this one makes.
         (self.folder / results.FILE).unlink(missing_ok=True)
@@ -279,18 +281,17 @@ class Chapter:
             raise SystemExit(f"{result.chapter}: {error}")
 
 
-def _explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Where a setting was changed, training that diverges is a finding; other errors keep their traceback."""
-    if not issubclass(kind, FloatingPointError):
-        sys.__excepthook__(kind, error, trace)
-        return
-    print(stopped(error), flush=True)
-    raise SystemExit(0)
-
-
-def stopped(error: BaseException) -> str:
-    """What is said of training that was stopped because its numbers left all bounds."""
-    return f"\ntraining stopped: {error}"
+def _explain(
+    changed: str, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Say in a line what a changed setting led to: training that diverges is a finding, the rest an error."""
+    if issubclass(kind, FloatingPointError):
+        print(f"\ntraining stopped: {error}", flush=True)
+        raise SystemExit(0)
+    if changed and issubclass(kind, Exception):
+        reason = " ".join(f"{error}".split()) or kind.__name__
+        raise SystemExit(f"{changed}: the chapter cannot run like this: {reason}")
+    sys.__excepthook__(kind, error, trace)
 
 
 class OutOfBand(request.Refused, AssertionError):

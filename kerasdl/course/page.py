@@ -13,6 +13,8 @@ from kerasdl.course import syllabus
 from kerasdl.course.report import console, duration, mark, number
 from kerasdl.course.results import Result, Trained
 
+WIDEST = 100  # columns: in wider lines the eye loses its way
+
 
 def show(found: Sequence[Result], out: Path) -> None:
     """Print the page of these runs, in the course's order.
@@ -35,7 +37,7 @@ def show(found: Sequence[Result], out: Path) -> None:
         _chapter(table, name, runs, backends, full)
     paper = console()
     paper.print()
-    paper.print(table)
+    paper.print(table, width=min(paper.width, WIDEST))
     paper.print(Text(_legend(full), style="dim"))
     paper.print(_next(found, out), soft_wrap=True)
 

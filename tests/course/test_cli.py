@@ -34,6 +34,8 @@ BODIES = {
     "broken": "raise OSError('the disk is full')\n",
     "crash": "os.write(1, b'last words')\nos.kill(os.getpid(), 9)\n",
     "diverging": "raise FloatingPointError('loss is inf after epoch 2: lower the learning rate')\n",
+    "choosy": "if chapter.settings.epochs < 1:\n    raise ValueError('epochs=0: give at least 1')\n"
+    "chapter.exact('v', 0, within=0)\nchapter.finish()\n",
     "endless": "print('waiting', flush=True)\ntime.sleep(600)\n",
 }
 
@@ -127,6 +129,27 @@ def test_training_that_diverges_at_a_changed_setting_is_a_finding(tutorials, run
     )
     assert (script.returncode, script.stderr) == (0, "")
     assert "training stopped: loss is inf" in script.stdout
+
+
+def test_a_setting_that_a_chapter_cannot_have_is_answered_in_one_line(tutorials, run):
+    folder = tutorials("choosy")
+    code, said = run("run", "choosy", "--set", "epochs=0")
+    assert code == 1
+    assert "choosy, epochs=0: the chapter cannot run like this: epochs=0: give at least 1" in said
+    assert "Traceback" not in said
+    # A copy may be wrong anywhere, and shows where.
+    mine = files.write(folder.parent / "mine.py", (folder / "01_choosy.py").read_text())
+    words = [sys.executable, str(mine), "--set", "epochs=0", "--out", str(folder / "out")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert "Traceback" in subprocess.run(words, env=environment, capture_output=True, text=True).stderr
+
+
+def test_training_that_diverges_at_the_chapters_own_settings_is_a_fault(tutorials, run):
+    tutorials("diverging")
+    for words in ([], ["--fast"]):
+        code, said = run("run", "diverging", *words)
+        assert code == 1
+        assert "loss is inf after epoch 2" in said
 
 
 @pytest.mark.parametrize(

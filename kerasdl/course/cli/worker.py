@@ -60,16 +60,14 @@ def _run(folder: Path, path: str, arguments: list[str]) -> str:
     except KeyboardInterrupt:
         (folder / PARTIAL_LOG).unlink()
         raise SystemExit(130) from None
-    except SystemExit as end:  # a chapter says in one line what does not hold
-        if end.code:
-            print(end, file=sys.stderr)
-            error = f"{end}".partition(": ")[2] or f"ended with {end}"
+    except SystemExit as end:
+        error = _said(end)
     except Exception as failure:  # noqa: BLE001  whatever it raises, the others still run
         error = f"{type(failure).__name__}: {failure}".splitlines()[0]
         try:
             sys.excepthook(type(failure), failure, failure.__traceback__)
-        except SystemExit:  # a finding, not a fault: see course.chapter
-            error = ""
+        except SystemExit as end:  # a chapter's own words: see course.chapter
+            error = _said(end)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -77,6 +75,14 @@ def _run(folder: Path, path: str, arguments: list[str]) -> str:
         sys.modules["keras"].utils.clear_session()
     os.replace(folder / PARTIAL_LOG, folder / LOG)
     return error
+
+
+def _said(end: SystemExit) -> str:
+    """A chapter's last line, when it ends in one; nothing where all is well."""
+    if not end.code:
+        return ""
+    print(end, file=sys.stderr)
+    return f"{end}".partition(": ")[2] or f"ended with {end}"
 
 
 if __name__ == "__main__":
