@@ -5,6 +5,8 @@ below it are the one place where most are used. Each entry has a test of its nam
 that fails on the day it is no longer needed. No other library is imported before a function needs it.
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 UNREPORTED = "not reported upstream, as far as searched"
@@ -64,6 +66,18 @@ ENTRIES = {
         "under a MirroredStrategy Keras learns the shapes from the mean of all devices' parts, and so fails "
         "on an odd batch: we hand it the first device's part",
         "keras 3.15, TensorFlow backend",
+    ),
+    "first_variables": Entry(
+        "keras.Model._symbolic_build",
+        "a training step that runs in a program needs every variable of layers and metrics before; in "
+        "public, only fit makes them all",
+        "keras 3.15",
+    ),
+    "one_by_one": Entry(
+        "_backend_update_step and _apply_weight_decay of Keras's optimizers",
+        "on PyTorch they move all variables at once and read a rate as a number, which a recorded step must "
+        "not: Keras's own of every other backend moves them one by one",
+        "keras 3.15, PyTorch backend",
     ),
     "summed_gradients": Entry(
         "_all_reduce_sum_gradients of Keras's TensorFlow optimizers",
@@ -175,6 +189,25 @@ def every_layer(model: Any) -> list[Any]:
 def mask_of(tensor: Any) -> Any:
     """Return the mask that Keras keeps with a tensor, or None."""
     return getattr(tensor, "_keras_mask", None)
+
+
+def build(model: Any, batch: Any) -> None:
+    """Make what a compiled model lacks before its first training step: variables of layers and metrics."""
+    model._symbolic_build(data_batch=batch)
+
+
+@contextlib.contextmanager
+def one_by_one(optimizer: Any) -> Iterator[None]:
+    """Let an optimizer move its variables one by one, by Keras's operations alone."""
+    stock = next(base for base in type(optimizer).__mro__ if base.__name__ == "BaseOptimizer")
+    names = ("_backend_update_step", "_apply_weight_decay")
+    for name in names:
+        setattr(optimizer, name, getattr(stock, name).__get__(optimizer))
+    try:
+        yield
+    finally:
+        for name in names:
+            delattr(optimizer, name)
 
 
 def loss_record(loss: Any) -> tuple[type, dict[str, Any]]:

@@ -117,6 +117,42 @@ def test_still_seed_state():
     assert keras.random.SeedGenerator.next.__doc__ is None
 
 
+def test_still_first_variables():
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=["mae"])
+    few = len(model.metrics_variables)
+    borrowed.build(model, (np.ones((2, 3), "float32"), np.ones((2, 1), "float32")))
+    assert model.built
+    assert model.optimizer.built
+    assert len(model.metrics_variables) > few
+    other = keras.Sequential([keras.layers.Dense(1)])
+    other.compile("sgd", "mse", metrics=["mae"])
+    other.build((None, 3))  # the public way
+    assert len(other.metrics_variables) == few
+
+
+@on("torch")
+def test_still_one_by_one():
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    model = compiled()
+    weights = [w.value.detach().clone() for w in model.trainable_variables]
+
+    def in_scope(rate, *gradients):
+        pairs = [(model.optimizer.variables[1], rate), *zip(model.trainable_variables, weights, strict=True)]
+        with keras.StatelessScope(state_mapping=pairs) as scope:
+            model.optimizer.apply(list(gradients), model.trainable_variables)
+            return [scope.get_current_value(w) for w in model.trainable_variables]
+
+    gradients = [keras.ops.ones_like(w) for w in weights]
+    rate = model.optimizer.variables[1].value.detach().clone()
+    with pytest.raises(RuntimeError):
+        make_fx(in_scope)(rate, *gradients)
+    with borrowed.one_by_one(model.optimizer):
+        moved = make_fx(in_scope)(rate, *gradients)(2 * rate, *gradients)
+    np.testing.assert_allclose(weights[0] - moved[0], 2 * rate, rtol=1e-6)
+
+
 @on("jax", "tensorflow")
 def test_still_train_function():
     model, first = compiled(), []

@@ -22,6 +22,7 @@ class Batches(keras.utils.PyDataset):
         sample_weight: optional ``(samples,)``.
         passes: passes over the data that make up one epoch, each in an order of its own. A backend spends
             up to a tenth of a second between epochs, which on few batches is more than it spends on them.
+        shuffle: False leaves the rows in their order.
 
     Attributes:
         epoch: the present epoch, from 0.
@@ -42,17 +43,19 @@ class Batches(keras.utils.PyDataset):
         batch_size: int,
         sample_weight: np.ndarray | None = None,
         passes: int = 1,
+        shuffle: bool = True,
     ):
         super().__init__()
         self._inputs = len(x) if isinstance(x, list) else None
         several = {f"x[{place}]": one for place, one in enumerate(x)} if isinstance(x, list) else {"x": x}
-        named = {**several, "y": y, "sample_weight": sample_weight}
+        named = several | {"y": y} | ({} if sample_weight is None else {"sample_weight": sample_weight})
         self.samples = checks.same_length(**named)
         if not self.samples:
             raise ValueError("x has no rows: nothing to train on")
-        self.arrays = [numbers(name, values) for name, values in named.items() if values is not None]
+        self.arrays = [numbers(name, values) for name, values in named.items()]
         self.batch_size = checks.positive_int("batch_size", batch_size)
         self.passes = checks.positive_int("passes", passes)
+        self.shuffle = shuffle
         self._seed = int(random.generator("batches").integers(2**32))
         self.epoch = 0
 
@@ -64,7 +67,12 @@ class Batches(keras.utils.PyDataset):
     def epoch(self, epoch: int) -> None:
         self._epoch = epoch
         numbers = range(epoch * self.passes, (epoch + 1) * self.passes)
-        self._orders = [np.random.default_rng([self._seed, n]).permutation(self.samples) for n in numbers]
+        self._orders = [self._order(number) for number in numbers]
+
+    def _order(self, number: int) -> np.ndarray:
+        if not self.shuffle:
+            return np.arange(self.samples)
+        return np.random.default_rng([self._seed, number]).permutation(self.samples)
 
     def __len__(self) -> int:
         return self.passes * -(-self.samples // self.batch_size)
@@ -74,10 +82,29 @@ class Batches(keras.utils.PyDataset):
             raise IndexError(f"index={index}: there are {len(self)} batches")
         number, place = divmod(index, len(self) // self.passes)
         rows = self._orders[number][place * self.batch_size : (place + 1) * self.batch_size]
-        batch = [array[rows] for array in self.arrays]
+        return self._together([array[rows] for array in self.arrays])
+
+    def _together(self, arrays: list[np.ndarray]) -> tuple:
         if self._inputs is None:
-            return tuple(batch)
-        return (tuple(batch[: self._inputs]), *batch[self._inputs :])
+            return tuple(arrays)
+        return (tuple(arrays[: self._inputs]), *arrays[self._inputs :])
+
+    def data(self) -> tuple:
+        """Return all rows, in the form of a batch."""
+        return self._together(self.arrays)
+
+    def steps(self) -> list[np.ndarray]:
+        """Return the rows of the present epoch's batches, ``(steps, batch)``, for each run of one size.
+
+        Example:
+            >>> batches = Batches(np.zeros((5, 1)), np.zeros((5, 1)), batch_size=2, shuffle=False)
+            >>> [part.tolist() for part in batches.steps()]
+            [[[0, 1], [2, 3]], [[4]]]
+        """
+        orders = self._orders
+        if self.samples % self.batch_size == 0:
+            orders = [np.concatenate(orders)]
+        return [part for order in orders for part in slices(order, self.batch_size)]
 
 
 class SetEpoch(keras.callbacks.Callback):
@@ -95,3 +122,11 @@ def numbers(name: str, values: np.ndarray) -> np.ndarray:
     """Floats become Keras's float type once, here, so that each backend is fed the same numbers."""
     values = checks.finite(name, values)
     return values.astype(keras.config.floatx()) if np.issubdtype(values.dtype, np.floating) else values
+
+
+def slices(order: np.ndarray, batch: int) -> list[np.ndarray]:
+    """Cut an order into whole batches, ``(steps, batch)``, and what is left, ``(1, rest)``; int32."""
+    order = order.astype("int32")
+    whole = len(order) // batch * batch
+    parts = [order[:whole].reshape(-1, batch), order[whole:].reshape(1, -1)]
+    return [part for part in parts if part.size]

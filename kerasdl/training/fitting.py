@@ -1,4 +1,4 @@
-"""How is a compiled model trained? By Keras's own ``fit``, fed in a seeded order and guarded.
+"""How is a compiled model trained? By Keras's own training step, fed in a seeded order and guarded.
 
 In go a compiled model and arrays; the model is trained in place, and a pandas table comes back.
 """
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kerasdl import checks, devices
+from kerasdl.training import programs
 from kerasdl.training.batches import Batches, SetEpoch, numbers
 from kerasdl.training.guards import StopOnNaN, check_targets
 
@@ -25,9 +26,17 @@ def fit(
     sample_weight: np.ndarray | None = None,
     validation_data: tuple | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    verbose: int = 0,
+    verbose: int | str = 0,
+    shuffle: bool = True,
+    engine: str = "auto",
 ) -> pd.DataFrame:
-    """Train a compiled model by Keras's own ``fit`` on :class:`Batches`, guarded, and return its history.
+    """Train a compiled model on :class:`Batches`, guarded, and return its history.
+
+    Keras's own training step runs as one program on the device, many batches at a time: what it computes is
+    what Keras's ``fit`` computes, without the way back to Python after each batch. What can't run so goes
+    through ``fit`` itself, and the history says why: ``history.attrs["engine"]`` is "program", "keras",
+    or "steps" where PyTorch took the same steps one by one; ``history.attrs["reason"]`` is the reason, in
+    words, or None.
 
     After :func:`kerasdl.devices.use`, each batch is shared out among so many devices.
 
@@ -42,15 +51,19 @@ def fit(
         sample_weight: optional ``(samples,)``. Keras divides by the number of rows, not by their sum:
             scale them to mean 1 to keep the loss's scale.
         validation_data: ``(x, y)`` or ``(x, y, sample_weight)``, like the above, evaluated each epoch.
-        callbacks, verbose: as in Keras.
+        callbacks, verbose: as in Keras. A callback that looks at every batch needs Keras's ``fit``.
+        shuffle: False feeds the rows in their order, as a :class:`kerasdl.layers.Carried` state wants it.
+        engine: "program", or an error that says why not; "keras" for Keras's ``fit``; "auto" chooses.
 
     Returns:
         One row for every ``report_every`` epochs (index ``epoch``, counted from 1), one column a loss or
         metric: training figures are means over those epochs, validation figures taken at their end.
 
     Raises:
-        ValueError: NaN or infinite data, lengths that differ, ``(n,)`` targets for an ``(n, 1)`` output.
-        FloatingPointError: the loss became NaN or infinite.
+        ValueError: NaN or infinite data, lengths that differ, ``(n,)`` targets for an ``(n, 1)`` output,
+            engine="program" where it can't be.
+        FloatingPointError: the loss became NaN or infinite; the message names the epoch and, from a program,
+            the batches between which it happened. The model is left as it was then.
 
     Example:
         >>> import numpy as np, keras
@@ -66,24 +79,35 @@ def fit(
         validation_data = _validation(*validation_data)
         check_targets(model, validation_data[1])
     rows = reports(epochs, report_every)
-    batches = Batches(x, y, batch_size, sample_weight, passes=report_every)
+    checks.one_of("engine", engine, ("auto", "program", "keras"))
+    batches = Batches(x, y, batch_size, sample_weight, passes=report_every, shuffle=shuffle)
     devices.spread(model)
     if model.compiled and model.built and not model.optimizer.built:
         # Else TensorFlow finds new variables in its first trace of a step, and traces it all once more.
         model.optimizer.build(model.trainable_variables)
+    callbacks = [SetEpoch(batches), *devices.callbacks(), *callbacks, StopOnNaN(report_every)]
+    refusal = None
+    reason = "as asked" if engine == "keras" else programs.obstacle(model, batches.arrays, callbacks)
+    if reason and engine == "program":
+        raise ValueError(f"engine='program': {reason}: leave it to engine='auto'")
     try:
-        history = model.fit(
-            batches,
-            epochs=rows,
-            shuffle=False,  # the batches are in their order already
-            validation_data=validation_data,
-            callbacks=[SetEpoch(batches), *devices.callbacks(), *callbacks, StopOnNaN()],
-            verbose=verbose,
-        ).history
+        if reason is None:
+            history, refusal = programs.train(model, batches, rows, validation_data, callbacks, verbose)
+        else:
+            history = model.fit(
+                batches,
+                epochs=rows,
+                shuffle=False,  # the batches are in their order already
+                validation_data=validation_data,
+                callbacks=callbacks,
+                verbose=verbose,
+            ).history
     finally:
         batches.arrays = []  # TensorFlow keeps the batches for good: not the data as well
     table = pd.DataFrame(history)
     table.index = pd.RangeIndex(report_every, epochs + 1, report_every, name="epoch")[: len(table)]
+    used = "keras" if reason else "steps" if refusal else "program"
+    table.attrs = {"engine": used, "reason": reason or refusal}
     return table
 
 

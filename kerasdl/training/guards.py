@@ -10,15 +10,25 @@ import numpy as np
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Raises when an epoch ends with a loss or metric that is NaN or infinite; stock Keras returns it."""
+    """Raises when an epoch ends with a loss or metric that is NaN or infinite; stock Keras returns it.
+
+    Args:
+        passes: over the data between two calls, which count as that many epochs.
+    """
+
+    def __init__(self, passes: int = 1):
+        super().__init__()
+        self.passes = passes
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         bad = {name: value for name, value in (logs or {}).items() if not math.isfinite(value)}
         if bad:
-            name, value = next(iter(bad.items()))
-            raise FloatingPointError(
-                f"{name} is {value} after epoch {epoch + 1}: lower the learning rate, or clip the gradient"
-            )
+            raise not_finite(*next(iter(bad.items())), f"after epoch {(epoch + 1) * self.passes}")
+
+
+def not_finite(name: str, value: float, where: str) -> FloatingPointError:
+    """Return the error for a loss or metric that is NaN or infinite."""
+    return FloatingPointError(f"{name} is {value} {where}: lower the learning rate, or clip the gradient")
 
 
 class ResetState(keras.callbacks.Callback):

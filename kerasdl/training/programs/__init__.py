@@ -1,0 +1,220 @@
+"""How is an epoch one program? Keras's own training step, compiled into a loop that gathers its own rows.
+
+In go a compiled model and :class:`kerasdl.training.Batches`; the model is trained as Keras's ``fit`` would
+train it, in the same order, and the history comes back. Going from Python to the device and back for each
+batch is nearly all of a small model's time; here it happens a few times a second.
+"""
+
+import importlib
+import math
+import os
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasdl import borrowed, devices
+from kerasdl.training.batches import Batches, slices
+from kerasdl.training.guards import not_finite
+from kerasdl.training.programs.contract import Program
+
+__all__ = ["Program", "obstacle", "train"]
+
+SHARE = 0.25  # of the memory that is free, for the data
+VALIDATION_BATCH = 32  # Keras's own
+HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+TEST_HOOKS = ("on_test_batch_begin", "on_test_batch_end")
+# What it is called on the model that it belongs to: with that it is collected.
+KEPT = "training_program"
+
+
+def obstacle(
+    model: keras.Model,
+    arrays: Sequence[np.ndarray] = (),
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> str | None:
+    """Return why a training can't be one program, in words, or None where it can.
+
+    Args:
+        model: compiled.
+        arrays: the data.
+        callbacks: those of the training.
+    """
+    if model.run_eagerly:
+        return "the model is compiled with run_eagerly=True"
+    if model.steps_per_execution != 1:
+        return f"the model is compiled with steps_per_execution={model.steps_per_execution}"
+    for name in ("fit", "train_step", "test_step", "make_train_function", "make_test_function"):
+        own = name in vars(model) and not (name == "train_step" and devices.count() > 1)
+        if own or getattr(type(model), name) is not getattr(keras.Model, name):
+            return f"the model has a {name} of its own"
+    if reason := _module().obstacle(model):
+        return reason
+    for callback in callbacks:
+        for hook in (*HOOKS, *TEST_HOOKS):
+            if _looks_at_batches(callback, hook):
+                return f"callback {type(callback).__name__} has {hook}: it looks at every batch"
+    for array in arrays:
+        if array.dtype.kind not in "biuf":
+            return f"the data hold {array.dtype}"
+    size, free = sum(array.nbytes for array in arrays), free_memory()
+    if size > SHARE * free:
+        return f"the data take {size / 2**20:,.0f} MiB, more than {SHARE:.0%} of the {free / 2**20:,.0f} free"
+    return None
+
+
+def _looks_at_batches(callback: keras.callbacks.Callback, hook: str) -> bool:
+    if isinstance(callback, keras.callbacks.ModelCheckpoint) and callback.save_freq == "epoch":
+        return False
+    if isinstance(callback, keras.callbacks.ProgbarLogger):
+        return False
+    stock = getattr(keras.callbacks.Callback, hook)
+    return hook in vars(callback) or getattr(type(callback), hook) is not stock
+
+
+def free_memory() -> float:
+    """Return how many bytes the device that trains has free, as far as it says."""
+    if (free := _module().free_memory()) is not None:
+        return free
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 4 * 2.0**30  # a system that does not say: as small as a computer is likely to be
+
+
+def _module() -> ModuleType:
+    return importlib.import_module(f"{__name__}.{keras.backend.backend()}")
+
+
+def signature(model: keras.Model) -> tuple:
+    """Return what a compiled program of a model holds for as long as these stay the same objects."""
+    return (
+        model.optimizer,
+        devices.loss_tracker(model),
+        vars(model).get("train_step"),
+        tuple(map(id, model.trainable_variables)),
+        model.jit_compile,
+    )
+
+
+def program(model: keras.Model) -> Program:
+    """Return a model's program: the one it has, where nothing has changed since."""
+    kept, now = vars(model).get(KEPT), signature(model)
+    if kept is None or kept.signature != now:
+        kept = _module().Program(model, now)
+        object.__setattr__(model, KEPT, kept)  # past Keras, which looks for layers and variables in it
+    return kept
+
+
+def train(
+    model: keras.Model,
+    batches: Batches,
+    epochs: int,
+    validation: tuple | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+    verbose: int | str,
+) -> tuple[dict[str, list[float]], str | None]:
+    """Train a model as Keras's ``fit`` would, without looking up between batches.
+
+    Returns:
+        The history, and why some steps were taken one by one after all, or None.
+
+    Raises:
+        FloatingPointError: the loss became NaN or infinite; the message names epoch and batches.
+    """
+    first = batches[0]
+    borrowed.build(model, first)
+    own = program(model)
+    own.refusal = None
+    data = own.put(batches.data())
+    held_out = None
+    if validation is not None:
+        held_out = own.put(validation), slices(np.arange(len(validation[1])), VALIDATION_BATCH)
+        for rows in held_out[1]:
+            own.planned[False, rows.shape[1]] += len(rows) * epochs
+    for rows in batches.steps():
+        own.planned[True, rows.shape[1]] += len(rows) * epochs
+    watching = keras.callbacks.CallbackList(
+        list(callbacks),
+        add_history=True,
+        add_progbar=verbose != 0,
+        model=model,
+        verbose=verbose,
+        epochs=epochs,
+        steps=len(batches),
+    )
+    bars = [one for one in watching.callbacks if isinstance(one, keras.callbacks.ProgbarLogger)]
+    model.stop_training = False
+    logs: dict[str, float] = {}
+    watching.on_train_begin()
+    for epoch in range(epochs):
+        model.reset_metrics()
+        watching.on_epoch_begin(epoch)
+        for bar in bars:
+            bar.on_train_batch_begin(0)
+        _train(own, data, batches, bars)
+        logs = _results(model)
+        if held_out is not None:
+            logs |= {f"val_{name}": value for name, value in _validate(own, *held_out, watching).items()}
+        watching.on_epoch_end(epoch, logs)
+        if model.stop_training:
+            break
+    model.optimizer.finalize_variable_values(model.trainable_weights)
+    watching.on_train_end(logs)
+    return model.history.history, own.refusal
+
+
+def _train(own: Program, data: Any, batches: Batches, bars: list) -> None:
+    """Take one epoch's training steps; whatever happens, the model has those of every whole chunk."""
+    done, every = 0, len(batches) // batches.passes
+
+    def place(step: int) -> tuple[int, int]:
+        number, batch = divmod(step, every)
+        return batches.epoch * batches.passes + number + 1, batch + 1
+
+    def seen(start: int, stop: int, loss: float) -> None:
+        if not math.isfinite(loss):
+            (epoch, first), (last_epoch, last) = place(done + start), place(done + stop - 1)
+            where = f"in epoch {epoch}, within batches {first} to {last}"
+            if epoch != last_epoch:
+                where = f"between batch {first} of epoch {epoch} and batch {last} of epoch {last_epoch}"
+            raise not_finite("loss", loss, where)
+        for bar in bars:
+            bar.on_train_batch_end(done + stop - 1, {"loss": loss})
+
+    own.begin()
+    try:
+        for rows in batches.steps():
+            own.run(data, rows, True, seen)
+            done += len(rows)
+    finally:
+        own.end()
+
+
+def _validate(
+    own: Program, data: Any, parts: list[np.ndarray], watching: keras.callbacks.CallbackList
+) -> dict[str, float]:
+    own.model.stop_evaluating = False
+    watching.on_test_begin()
+    own.model.reset_metrics()
+    own.begin()
+    try:
+        for rows in parts:
+            own.run(data, rows, False, lambda start, stop, loss: None)
+    finally:
+        own.end()
+    logs = _results(own.model)
+    watching.on_test_end(logs)
+    return logs
+
+
+def _results(model: keras.Model) -> dict[str, float]:
+    """Return what the metrics say, as plain numbers; those of several outputs side by side."""
+    found: dict[str, float] = {}
+    for name, value in model.get_metrics_result().items():
+        for own, number in value.items() if isinstance(value, dict) else [(name, value)]:
+            number = keras.ops.convert_to_numpy(number)
+            found[own] = float(number) if number.ndim == 0 else number
+    return found

@@ -1,0 +1,120 @@
+"""What does a program do? It repeats Keras's own training step on the device, over rows it gathers there.
+
+:class:`Program` is what the module of each backend fills in; :class:`Pace` cuts an epoch into chunks short
+enough that an interrupt, the guard against NaN and a progress bar answer within about a second.
+"""
+
+import time
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+SECONDS = 0.3  # a chunk's length
+
+
+class Program(ABC):
+    """Keras's own training step and test step of one compiled model, repeated on the device.
+
+    Between :meth:`begin` and :meth:`end` the program holds the model's variables; outside, the model does.
+
+    Args:
+        model: compiled and built.
+        signature: what :func:`kerasdl.training.programs.signature` says of it.
+
+    Attributes:
+        signature: as given; where the model's is another, the program is out of date.
+        pace: how long a step takes, in training and in testing.
+        planned: (training, rows a batch) → steps taken and to be taken since the program was made.
+        refusal: why training steps are taken one by one, in words, or None.
+    """
+
+    refusal: str | None = None
+
+    def __init__(self, model: keras.Model, signature: tuple):
+        self.model, self.signature = model, signature
+        self.pace = {True: Pace(), False: Pace()}
+        self.planned: Counter[tuple[bool, int]] = Counter()
+
+    @abstractmethod
+    def put(self, data: Any) -> Any:
+        """Return ``(x, y)`` or ``(x, y, sample_weight)``, arrays ``(samples, …)``, on the device."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Take the model's variables as they are."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Give the model its variables as the last whole chunk left them."""
+
+    @abstractmethod
+    def steps(self, data: Any, rows: Any, start: int, stop: int, training: bool) -> float:
+        """Take the steps from ``start`` up to ``stop`` and return the mean loss since the epoch began.
+
+        Args:
+            data: as :meth:`put` returned it.
+            rows: ``(steps, batch)``, as :meth:`order` returned it.
+            start, stop: a chunk of the steps.
+            training: training steps; else test steps.
+        """
+
+    @abstractmethod
+    def order(self, rows: np.ndarray) -> Any:
+        """Return the rows of each step, ``(steps, batch)`` of int32, where :meth:`steps` wants them."""
+
+    def run(
+        self, data: Any, rows: np.ndarray, training: bool, seen: Callable[[int, int, float], None]
+    ) -> None:
+        """Take all these steps, chunk by chunk.
+
+        Args:
+            data: as :meth:`put` returned it.
+            rows: ``(steps, batch)`` of int32.
+            training: training steps; else test steps.
+            seen: called after each chunk with its first step, the step after its last, and the mean loss.
+        """
+        pace, placed = self.pace[training], self.order(rows)
+        shapes, start = (rows.shape, training), 0
+        while start < len(rows):
+            stop = start + pace.steps(len(rows) - start)
+            before = time.perf_counter()
+            loss = self.steps(data, placed, start, stop, training)
+            pace.took(stop - start, time.perf_counter() - before, shapes)
+            seen(start, stop, loss)
+            start = stop
+
+
+class Pace:
+    """How many steps make a chunk, from how long those before it took.
+
+    Example:
+        >>> pace = Pace()
+        >>> pace.steps(1000)
+        1
+        >>> pace.took(1, 9.0, "a")  # it compiled
+        >>> pace.took(1, 0.001, "a")
+        >>> pace.steps(1000)
+        8
+    """
+
+    def __init__(self) -> None:
+        self.known: set = set()
+        self.last, self.each = 0, 0.0
+
+    def steps(self, left: int) -> int:
+        """Return how many of the steps that are left make the next chunk."""
+        if not self.last:
+            return 1
+        return max(1, min(left, 8 * self.last, int(SECONDS / self.each)))
+
+    def took(self, steps: int, seconds: float, shapes: Any) -> None:
+        """Learn from a chunk; the first one of its shapes may have been compiled, and says nothing."""
+        if shapes not in self.known:
+            self.known.add(shapes)
+            return
+        self.each = max(seconds / steps, 1e-7)
+        self.last = max(steps, self.last) if self.each * steps < SECONDS else steps

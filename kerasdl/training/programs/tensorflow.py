@@ -1,0 +1,65 @@
+"""How is an epoch one program on TensorFlow? A loop over ``model.train_step`` inside one function."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasdl import devices
+from kerasdl.training.programs import contract
+
+
+def obstacle(model: keras.Model) -> str | None:
+    """Return why TensorFlow can't make a program of this model's training, or None."""
+    if tf.distribute.has_strategy():
+        return "the replicas of a distribution strategy take their rows from Keras's own loop"
+    if tf.config.functions_run_eagerly():
+        return "TensorFlow is told to run functions eagerly"
+    return None
+
+
+def free_memory() -> float | None:
+    """Return how many bytes the device that trains has free, or None where it does not say."""
+    return None
+
+
+class Program(contract.Program):
+    """See :class:`kerasdl.training.programs.contract.Program`. The model's variables change in place."""
+
+    def __init__(self, model: keras.Model, signature: tuple):
+        super().__init__(model, signature)
+        self._loops = {True: self._loop(training=True), False: self._loop(training=False)}
+
+    def _loop(self, training: bool) -> Any:
+        model = self.model
+        step = model.train_step if training else model.test_step
+        tracker = devices.loss_tracker(model)
+
+        @tf.function(jit_compile=model.jit_compile, autograph=False)
+        def loop(data: Any, rows: Any, start: Any, stop: Any) -> Any:
+            def body(number: Any) -> list:
+                chosen = rows[number]
+                step(tf.nest.map_structure(lambda a: tf.gather(a, chosen), data))
+                return [number + 1]
+
+            tf.while_loop(lambda number: number < stop, body, [start], parallel_iterations=1)
+            return tracker.total / tracker.count
+
+        return loop
+
+    def put(self, data: Any) -> Any:
+        return tf.nest.map_structure(tf.convert_to_tensor, data)
+
+    def order(self, rows: np.ndarray) -> Any:
+        return tf.convert_to_tensor(rows)
+
+    def begin(self) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+    def steps(self, data: Any, rows: Any, start: int, stop: int, training: bool) -> float:
+        loss = self._loops[training](data, rows, tf.constant(start), tf.constant(stop))
+        return float(loss)  # waits for the device
