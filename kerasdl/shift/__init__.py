@@ -15,18 +15,21 @@ from kerasdl.shift import simulate
 from kerasdl.shift.base import DensityRatio
 from kerasdl.shift.combined import ShiftTest
 from kerasdl.shift.covariate import DiscriminativeRatio
-from kerasdl.shift.detect import BBSDTest, C2STest, KSTest, LSDDTest, MMDTest, ShiftResult
+from kerasdl.shift.dependence import DependenceWarning
+from kerasdl.shift.detect import BBSDTest, KSTest, ShiftResult
 from kerasdl.shift.direct import KLIEP, RULSIF, ULSIF
-from kerasdl.shift.label import BBSE, RLLS, LabelShiftEM
+from kerasdl.shift.em import LabelShiftEM
+from kerasdl.shift.gate import flatten_weights
+from kerasdl.shift.label import BBSE, RLLS, LabelShiftWarning
 from kerasdl.shift.mean_matching import KernelMeanMatching
 from kerasdl.shift.monitors import ADWIN, DDM, HDDM, PageHinkley
+from kerasdl.shift.multivariate import C2STest, LSDDTest, MMDTest
+from kerasdl.shift.overlap import OverlapWarning
 from kerasdl.shift.weights import (
     ImportanceWeightedKFold,
-    OverlapWarning,
     Risk,
     diagnose,
     effective_sample_size,
-    flatten_weights,
     importance_weighted_risk,
 )
 
@@ -42,12 +45,14 @@ __all__ = [
     "BBSDTest",
     "C2STest",
     "DensityRatio",
+    "DependenceWarning",
     "DiscriminativeRatio",
     "ImportanceWeightedKFold",
     "KSTest",
     "KernelMeanMatching",
     "LSDDTest",
     "LabelShiftEM",
+    "LabelShiftWarning",
     "MMDTest",
     "OverlapWarning",
     "PageHinkley",

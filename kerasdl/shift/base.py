@@ -1,25 +1,32 @@
-"""What do all density ratios share? The checks, the scale, the diagnostics, the warning."""
+"""What do all density ratios share? The checks, the encoding, the scale, the diagnostics, the warning.
 
-import warnings
+In go a source and a target table; out come weights of the source's rows, under which it looks like the
+target.
+"""
+
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from kerasdl.shift import inputs
-from kerasdl.shift.weights import OverlapWarning, diagnose, effective_sample_size, warn_of_thin_overlap
+from kerasdl.shift import overlap, tables
+from kerasdl.shift.encoding import Encoding
+from kerasdl.shift.tables import Table
+from kerasdl.shift.weights import diagnose, effective_sample_size, warn_of_thin_overlap
 
 
 class DensityRatio(BaseEstimator):
     """Base of the covariate-shift estimators: w(x) = p_target(x) / p_source(x), at mean 1 on the source.
 
-    A subclass has ``_fit(X_source, X_target)``, which returns the raw weights of the source rows, and
+    A subclass has ``_fit(X_source, X_target)``, which returns the raw weights of the encoded source rows, and
     ``_predict(X)``, which returns those of other rows on the same scale.
 
     Attributes:
         weights_: weights of the source rows ``(rows,)``, mean 1.
         effective_sample_size_: (Σw)² / Σw².
-        diagnostics_: dict, see :func:`kerasdl.shift.weights.diagnose`.
+        diagnostics_: dict, see :func:`kerasdl.shift.weights.diagnose`; beside it ``unreached_share``, the
+            share of target rows that no source row resembles, and, where a classifier was validated,
+            ``held_out_auc``, how surely it tells both sides apart (0.5 not at all, 1 always).
         n_features_in_, feature_names_in_: the columns; DataFrames are aligned to them by name.
     """
 
@@ -27,36 +34,38 @@ class DensityRatio(BaseEstimator):
         """Learn the ratio.
 
         Args:
-            X_source: rows that have labels ``(rows, columns)``.
+            X_source: rows that have labels ``(rows, columns)``: array, DataFrame of any columns, or sparse.
             X_target: rows from where the model will be used ``(any, columns)``.
 
         Returns:
             The estimator.
 
         Raises:
-            ValueError: columns differ, NaN, no rows.
+            ValueError: columns or their kinds differ, NaN in an array, no rows.
 
         Warns:
-            OverlapWarning: too few effective rows to trust the weights, or a weighted source that still lies
-                more than two deviations from the target.
+            OverlapWarning: too few effective rows to trust the weights, or target rows that the source cannot
+                reach.
         """
-        X_source, X_target = inputs.two_tables(self, ("X_source", X_source), ("X_target", X_target))
-        raw = self._fit(X_source, X_target)
+        source, target = tables.two_tables(self, ("X_source", X_source), ("X_target", X_target))
+        self._encoding = Encoding(source, target)
+        A, B = self._encoding.encode(source), self._encoding.encode(target)
+        if not A.shape[1]:
+            raise ValueError("no column holds anything on either side: there is nothing to weigh by")
+        self._tables = (source, target)
+        raw = self._fit(A, B)
+        del self._tables
         self.scale_ = float(raw.mean())
         if not (np.isfinite(raw).all() and self.scale_ > 0):
             raise ValueError("every source row has weight 0: source and target do not overlap at all")
         self.weights_ = raw / self.scale_
         self.effective_sample_size_ = effective_sample_size(self.weights_)
-        self.diagnostics_ = diagnose(self.weights_, X_source, X_target)
-        thin = warn_of_thin_overlap(self.weights_)
-        left = self.diagnostics_["imbalance_after"]
-        if left > 2 and not thin:  # sides that never meet can look alike to smooth weights
-            warnings.warn(
-                f"weighted, the source still lies {left:.1f} deviations from the target in some column: "
-                "no source rows look like the target, and weights cannot make them",
-                OverlapWarning,
-                stacklevel=2,
-            )
+        self.diagnostics_ = diagnose(self.weights_, A, B)
+        self.diagnostics_["unreached_share"] = overlap.unreached_share(A, B, np.random.default_rng(0))
+        if hasattr(self, "_auc"):
+            self.diagnostics_["held_out_auc"] = self._auc
+        if not warn_of_thin_overlap(self.weights_):
+            overlap.warn_of_no_overlap(self.diagnostics_)
         return self
 
     def predict_weights(self, X: Any = None) -> np.ndarray:
@@ -72,4 +81,13 @@ class DensityRatio(BaseEstimator):
             raise ValueError(f"{type(self).__name__} is not fitted: call fit(X_source, X_target) first")
         if X is None:
             return self.weights_.copy()
-        return self._predict(inputs.table("X", X, like=self)) / self.scale_
+        return self._predict_table(tables.read("X", X, like=self)) / self.scale_
+
+    def _fit(self, X_source: np.ndarray, X_target: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+    def _predict_table(self, table: Table) -> np.ndarray:
+        return self._predict(self._encoding.encode(table))
+
+    def _predict(self, X: np.ndarray) -> np.ndarray:
+        raise NotImplementedError

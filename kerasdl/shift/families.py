@@ -1,7 +1,8 @@
 """Which classifiers may tell target from source? Families of growing freedom, each with its settings.
 
 Each family is a function from standardised rows ``(rows, columns)`` and sides (0 source, 1 target) to fitted
-log-odds, one for each of its settings; what it returns can be pickled.
+log-odds, one for each of its settings; what it returns can be pickled. "logged" is "linear" on rows whose
+skewed columns went through a logarithm first.
 """
 
 import itertools
@@ -110,4 +111,10 @@ def _pick(settings: Mapping[str, Setting], only: str | None) -> dict[str, Settin
 
 
 Family = Callable[[np.ndarray, np.ndarray, int, str | None], Path]
-FAMILIES: dict[str, Family] = {"linear": linear, "additive": additive, "kernel": kernel, "trees": trees}
+FAMILIES: dict[str, Family] = {
+    "linear": linear,
+    "logged": linear,
+    "additive": additive,
+    "kernel": kernel,
+    "trees": trees,
+}

@@ -36,4 +36,5 @@ def standardizer(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mean = X.mean(axis=0, dtype=np.float64)
     squares = sum(((X[rows] - mean) ** 2).sum(axis=0) for rows in chunks(len(X)))  # no copy of X
     scale = np.sqrt(squares / len(X))
-    return mean, np.where(scale > 1e-12 * np.maximum(np.abs(mean), 1), scale, 1.0)
+    # A constant column's deviation is rounding of its own size, not of 1: units of 1e-13 are units, too.
+    return mean, np.where(scale > 1e-12 * np.abs(mean), scale, 1.0)

@@ -1,43 +1,63 @@
 """Which share does each class have now? Label shift: p(x | y) stands still, p(y) moves.
 
-All estimators learn from a classifier's probabilities on held-out labelled rows and then read its
-probabilities on unlabelled rows from where it will be used.
+In go what a classifier says of held-out labelled rows, and of unlabelled rows from where it will be used; out
+come the shares of the classes there, with intervals, and whether label shift explains what is said.
 """
 
+import warnings
 from typing import Any, Self
 
 import numpy as np
 from scipy.optimize import nnls
+from scipy.stats import norm
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from kerasdl import checks
-from kerasdl.shift import calibration, inputs
+from kerasdl.shift import classes as labels
+from kerasdl.shift import goodness, tables
+from kerasdl.shift.goodness import GoodnessOfFit
 
-Z_95 = 1.959964  # the normal quantile of a 95 % interval
 MOST_ROWS = 2000  # rows of each side in one bootstrap draw; more would cost more than they tell
+FEWEST_DRAWS = 20  # that tell how good a fit is
+DOUBT = 0.01  # a goodness of fit below this is warned of
 
 
-class _LabelShift(BaseEstimator):
-    """Base of the label-shift estimators. A subclass has ``_learn(p, y)`` → a fitted state and
-    ``_prior(state, p_target)`` → the prior.
+class LabelShiftWarning(UserWarning):
+    """The target's predictions are no mix of the classes: the shares that were estimated may be wrong."""
+
+
+class LabelShift(BaseEstimator):
+    """Base of the label-shift estimators.
+
+    A subclass has ``_learn(p, y)`` → a fitted state and ``_prior(state, p_target)`` → the prior.
 
     Attributes:
+        classes_: the labels, in the order of everything below ``(classes,)``.
         source_prior_: share of each class among ``y_val`` ``(classes,)``.
         prior_: estimated share of each class in the target ``(classes,)``.
         class_weights_: ``prior_`` / ``source_prior_``, the importance weight of a row of each class.
-        interval_: 95 % interval for each class's share in the population that the target rows were drawn
-            from, ``(classes, 2)``; each class by itself. It rests on at most 2,000 rows of each side and is
-            never narrower than those allow.
+        interval_: interval for each class's share in the population that the target rows were drawn from, at
+            ``level``, ``(classes, 2)``; each class by itself. It rests on at most 2,000 rows of each side and
+            is never narrower than those allow.
+        goodness_of_fit_: ``(statistic, p_value)`` of the assumption that only the shares have moved; None
+            with fewer than 20 draws.
+        unknown_share_: least share of the target that no mix of the known classes explains, at 97.5 %
+            confidence: a lower bound, 0 where nothing can be told.
     """
+
+    draws: int
+    level: float
+    random_state: Any
 
     def fit(self, y_val: Any, p_val: Any) -> Self:
         """Learn how the classifier errs.
 
         Args:
             y_val: labels of rows that the classifier was not trained on ``(rows,)``: column numbers of
-                ``p_val``.
-            p_val: its probabilities on them ``(rows, classes)``.
+                ``p_val``, or labels of any kind, which are the names of its columns or else sorted.
+            p_val: its probabilities on them ``(rows, classes)``, or the outputs of a sigmoid ``(rows,)`` or
+                ``(rows, 1)``, or predicted labels ``(rows,)``.
 
         Returns:
             The estimator.
@@ -45,16 +65,17 @@ class _LabelShift(BaseEstimator):
         Raises:
             ValueError: rows do not sum to 1, lengths differ, one class only, a class without a row.
         """
-        p = inputs.probabilities("p_val", p_val)
-        inputs.remember(self, p_val, p)
-        classes = p.shape[1]
-        y = inputs.labels("y_val", y_val, classes)
-        checks.same_length(y_val=y, p_val=p)
-        counts = np.bincount(y, minlength=classes)
+        if not 0 < self.level < 1:
+            raise ValueError(f"level={self.level!r}: give a confidence below 1, such as 0.95")
+        y, p, self.classes_ = labels.read(y_val, p_val)
+        framed = p_val if hasattr(p_val, "columns") else p
+        tables.remember(self, framed, tables.read("p_val", framed))
+        self.n_features_in_ = p.shape[1]
+        counts = np.bincount(y, minlength=p.shape[1])
         if not counts.all():
             raise ValueError(
-                f"y_val has no row of class {int(np.argmin(counts))}: how it is predicted cannot be known; "
-                "add such rows or drop its column"
+                f"y_val has no row of class {self.classes_[np.argmin(counts)]}: how it is predicted cannot "
+                "be known; add such rows or drop its column"
             )
         self.source_prior_ = counts / len(y)
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -65,11 +86,14 @@ class _LabelShift(BaseEstimator):
             first = np.unique(y, return_index=True)[1]
             some = np.union1d(first, self._rng.choice(len(y), MOST_ROWS, replace=False))
             p, y = p[some], y[some]
+        self._features = goodness.Features(p)
+        self._means = goodness.class_means(self._features(p), y, p.shape[1])
+        self._cells = self._features.cells(p), y
         self._draws = [self._draw(p, y) for _ in range(draws)]
         return self
 
-    def _draw(self, p: np.ndarray, y: np.ndarray) -> tuple[Any, list[np.ndarray]]:
-        """Relearn from a bootstrap sample; return the state and the rows left out, class by class.
+    def _draw(self, p: np.ndarray, y: np.ndarray) -> tuple[Any, list[np.ndarray], np.ndarray]:
+        """Relearn from a bootstrap sample; return the state, the rows left out by class, and class means.
 
         The sample is drawn inside each class, and a class with all rows drawn lends its own rows back.
         """
@@ -81,49 +105,87 @@ class _LabelShift(BaseEstimator):
             drawn.append(chosen)
             out.append(p[left if len(left) else rows])
         rows = np.concatenate(drawn)
-        return self._learn(p[rows], y[rows]), out
+        means = goodness.class_means(self._features(p[rows]), y[rows], p.shape[1])
+        return self._learn(p[rows], y[rows]), out, means
 
     def estimate(self, p_target: Any) -> Self:
         """Estimate the class shares behind unlabelled rows.
 
         Args:
-            p_target: the classifier's probabilities on them ``(any, classes)``.
+            p_target: what the classifier says of them, in the form it had in ``fit``.
 
         Returns:
             The estimator, with ``prior_``, ``class_weights_`` and ``interval_``.
 
         Raises:
             ValueError: not fitted, another number of classes, rows that do not sum to 1.
+
+        Warns:
+            LabelShiftWarning: the predictions are no mix of those of the classes.
         """
         p = self._checked("p_target", p_target)
         self.prior_ = self._prior(self._state, p)
         self.class_weights_ = self.prior_ / self.source_prior_
-        self.interval_ = self._interval(len(p)) if self._draws else None
+        squares, simulated = self._simulate(len(p))
+        self.interval_ = self._interval(len(p), squares) if self._draws else None
+        cells = self._cells[0], self._features.cells(p)
+        self.unknown_share_ = goodness.unexplained_share(
+            cells[1], cells[0], self._cells[1], p.shape[1], p.shape[1] * (len(self._features.edges) + 1)
+        )
+        self.goodness_of_fit_: GoodnessOfFit | None = None
+        if len(self._draws) >= FEWEST_DRAWS:
+            gap = self._features(p).mean(axis=0) - self.prior_ @ self._means
+            self.goodness_of_fit_ = goodness.goodness_of_fit(gap, simulated, self._features.of_sureness)
+            self._doubt(self.goodness_of_fit_)
         return self
 
-    def _interval(self, rows: int) -> np.ndarray:
-        """Wilson's interval (1927) at the number of rows that the estimate is worth.
+    def _doubt(self, fit: GoodnessOfFit) -> None:
+        if fit.p_value < DOUBT:
+            unknown = (
+                f"; at least {self.unknown_share_:.0%} of the rows look like no known class"
+                if self.unknown_share_ > 0.02
+                else ""
+            )
+            warnings.warn(
+                f"the target's predictions are no mix of the classes' (p = {fit.p_value:.1g}){unknown}: "
+                "more than the class shares has moved, and neither prior_ nor interval_ can be trusted",
+                LabelShiftWarning,
+                stacklevel=3,
+            )
 
-        Targets with the estimated prior are made from rows that a bootstrap draw left out, and estimated by
-        what that draw learned: the mean squared error holds the chance in both samples and the bias of the
-        method. A share π counted on m rows has variance π(1 − π)/m; that m is put into Wilson's formula,
-        which keeps its coverage for small shares, where an estimate ± 2 deviations does not.
+    def _simulate(self, rows: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean squared errors of the prior, and gaps of fit, of targets made with the prior found.
+
+        They are made from rows that a bootstrap draw left out, and estimated by what that draw learned: the
+        errors hold the chance in both samples and the bias of the method.
         """
         made = min(rows, MOST_ROWS)
-        classes = len(self.prior_)
+        count = len(self.prior_)
         # No share is taken to be exactly 0: half a row of each class is added.
-        prior = (self.prior_ * made + 0.5) / (made + 0.5 * classes)
+        prior = (self.prior_ * made + 0.5) / (made + 0.5 * count)
         rng = np.random.default_rng(self._seed)  # the same rows give the same interval, at any time
-        squares = np.zeros(classes)
-        for state, out in self._draws:
+        squares, gaps = np.zeros(count), []
+        for state, out, means in self._draws:
             counts = rng.multinomial(made, prior)
             p = np.concatenate([out[k][rng.integers(len(out[k]), size=n)] for k, n in enumerate(counts)])
-            squares += (self._prior(state, p) - prior) ** 2
-        variance = squares / len(self._draws)
+            found = self._prior(state, p)
+            squares += (found - prior) ** 2
+            gaps.append(self._features(p).mean(axis=0) - found @ means)
+        return squares / max(len(self._draws), 1), np.array(gaps)
+
+    def _interval(self, rows: int, variance: np.ndarray) -> np.ndarray:
+        """Wilson's interval (1927) at the number of rows that the estimate is worth.
+
+        A share π counted on m rows has variance π(1 − π)/m; the m of the simulated variance is put into
+        Wilson's formula, which keeps its coverage for small shares; an estimate ± 2 deviations does not.
+        """
+        z = float(norm.ppf(0.5 + self.level / 2))
+        made = min(rows, MOST_ROWS)
+        prior = (self.prior_ * made + 0.5) / (made + 0.5 * len(self.prior_))
         worth = np.minimum(prior * (1 - prior) / np.maximum(variance, 1e-12), made)
-        center = (self.prior_ + Z_95**2 / (2 * worth)) / (1 + Z_95**2 / worth)
-        half = Z_95 / (1 + Z_95**2 / worth)
-        half *= np.sqrt(self.prior_ * (1 - self.prior_) / worth + Z_95**2 / (4 * worth**2))
+        center = (self.prior_ + z**2 / (2 * worth)) / (1 + z**2 / worth)
+        half = z / (1 + z**2 / worth)
+        half *= np.sqrt(self.prior_ * (1 - self.prior_) / worth + z**2 / (4 * worth**2))
         low, high = np.clip([center - half, center + half], 0, 1)
         low[low * rows < 0.05] = 0  # a twentieth of one row is rounding, and must not rule out none at all
         return np.stack([low, high], axis=1)
@@ -142,6 +204,12 @@ class _LabelShift(BaseEstimator):
         # A row that the new prior calls impossible keeps the prior itself.
         return np.where(total > 0, weighted / np.where(total > 0, total, 1), self.prior_)
 
+    def _learn(self, p: np.ndarray, y: np.ndarray) -> Any:
+        raise NotImplementedError
+
+    def _prior(self, state: Any, p: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
     def _honest(self, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the probabilities as they are to be believed, and the prior behind them."""
         return p, self.source_prior_
@@ -149,7 +217,7 @@ class _LabelShift(BaseEstimator):
     def _checked(self, argument: str, p: Any) -> np.ndarray:
         if not hasattr(self, "source_prior_"):
             raise ValueError(f"{type(self).__name__} is not fitted: call fit(y_val, p_val) first")
-        return inputs.probabilities(argument, p, like=self)
+        return labels.read_like(argument, p, self.classes_, self)
 
 
 def _confusion(p: np.ndarray, y: np.ndarray, kind: str) -> np.ndarray:
@@ -166,7 +234,7 @@ def _said(p: np.ndarray, kind: str) -> np.ndarray:
     return np.bincount(p.argmax(axis=1), minlength=p.shape[1]) / len(p)
 
 
-class BBSE(_LabelShift):
+class BBSE(LabelShift):
     """Black-box shift estimation (Lipton, Wang & Smola 2018): solves C w = q for the class weights.
 
     C is the joint confusion matrix on the validation rows, q the mean prediction on the target; w is the
@@ -174,8 +242,9 @@ class BBSE(_LabelShift):
 
     Args:
         kind: ``"soft"`` uses probabilities, ``"hard"`` the predicted classes.
-        draws: bootstrap draws behind ``interval_``; 0 for none.
+        draws: bootstrap draws behind ``interval_`` and ``goodness_of_fit_``; 0 for none.
         random_state: int, ``RandomState`` or None.
+        level: confidence level of ``interval_``.
 
     Raises:
         ValueError: at ``fit``, the confusion matrix is singular.
@@ -188,10 +257,11 @@ class BBSE(_LabelShift):
         array([0.8, 0.2])
     """
 
-    def __init__(self, kind: str = "soft", draws: int = 100, random_state: Any = None):
+    def __init__(self, kind: str = "soft", draws: int = 100, random_state: Any = None, level: float = 0.95):
         self.kind = kind
         self.draws = draws
         self.random_state = random_state
+        self.level = level
 
     def fit(self, y_val: Any, p_val: Any) -> Self:
         super().fit(y_val, p_val)
@@ -212,7 +282,7 @@ class BBSE(_LabelShift):
         return prior / prior.sum()
 
 
-class RLLS(_LabelShift):
+class RLLS(LabelShift):
     """Regularised learning under label shift (Azizzadenesheli et al. 2019).
 
     Like :class:`BBSE` with a penalty that draws the weights towards 1 where the data say little: minimises
@@ -222,8 +292,9 @@ class RLLS(_LabelShift):
     Args:
         kind: ``"soft"`` or ``"hard"``.
         penalty: strength of the penalty; 0 gives BBSE.
-        draws: bootstrap draws behind ``interval_``; 0 for none.
+        draws: bootstrap draws behind ``interval_`` and ``goodness_of_fit_``; 0 for none.
         random_state: int, ``RandomState`` or None.
+        level: confidence level of ``interval_``.
 
     Example:
         >>> y = np.repeat([0, 1], 100)
@@ -233,11 +304,19 @@ class RLLS(_LabelShift):
         True
     """
 
-    def __init__(self, kind: str = "soft", penalty: float = 0.1, draws: int = 100, random_state: Any = None):
+    def __init__(
+        self,
+        kind: str = "soft",
+        penalty: float = 0.1,
+        draws: int = 100,
+        random_state: Any = None,
+        level: float = 0.95,
+    ):
         self.kind = kind
         self.penalty = penalty
         self.draws = draws
         self.random_state = random_state
+        self.level = level
 
     def _learn(self, p: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         classes = p.shape[1]
@@ -250,105 +329,3 @@ class RLLS(_LabelShift):
         w = nnls(np.vstack([C, rho * np.eye(k)]), np.r_[_said(p, self.kind), np.full(k, rho)])[0]
         prior = w * source_prior
         return prior / prior.sum()
-
-
-class LabelShiftEM(_LabelShift):
-    """Maximum-likelihood prior on calibrated probabilities, by EM (Saerens, Latinne & Decaestecker 2002).
-
-    The classifier is calibrated first, and the map is applied to the target's probabilities as well
-    (Alexandari, Kundaje & Shrikumar 2020): the likelihood believes what it is told. The best default here.
-
-    Args:
-        calibration: ``"auto"`` takes matrix scaling unless cross-validation prefers another by more than one
-            standard error; or ``"temperature"``, ``"bias_corrected"``, ``"vector"``, ``"matrix"`` or
-            ``"none"``.
-        penalty: see :func:`kerasdl.shift.calibration.fit_calibrator`.
-        draws: bootstrap draws behind ``interval_``; 0 for none.
-        random_state: int, ``RandomState`` or None.
-
-    Attributes:
-        calibration_: the kind in use. Others: as for every label-shift estimator.
-
-    Example:
-        >>> rng = np.random.default_rng(0)
-        >>> y = np.repeat([0, 1], 200)
-        >>> x = rng.normal(size=400) + 2 * y
-        >>> p = 1 / (1 + np.exp(np.stack([2 * x - 2, 2 - 2 * x], axis=1)))  # P(y | x), exactly
-        >>> em = LabelShiftEM(random_state=0).fit(y, p).estimate(p[:250])  # 200 of class 0, 50 of class 1
-        >>> bool(0.75 < em.prior_[0] < 0.85)
-        True
-    """
-
-    def __init__(
-        self, calibration: str = "auto", penalty: float = 0.01, draws: int = 100, random_state: Any = None
-    ):
-        self.calibration = calibration
-        self.penalty = penalty
-        self.draws = draws
-        self.random_state = random_state
-
-    def fit(self, y_val: Any, p_val: Any) -> Self:
-        checks.one_of("calibration", self.calibration, ("auto", "none", *calibration.KINDS))
-        checks.not_negative("penalty", self.penalty)
-        self.__dict__.pop("calibration_", None)  # chosen anew by the first _learn, kept for the bootstrap
-        return super().fit(y_val, p_val)
-
-    def _learn(self, p: np.ndarray, y: np.ndarray) -> tuple[calibration.Calibrator | None, np.ndarray]:
-        if len(y) > 10 * MOST_ROWS:  # a few hundred parameters need no more
-            some = self._rng.choice(len(y), 10 * MOST_ROWS, replace=False)
-            p, y = p[some], y[some]
-        if not hasattr(self, "calibration_"):
-            self.calibration_ = self.calibration
-            if self.calibration == "auto":
-                self.calibration_ = calibration.choose_calibrator(p, y, self.penalty, self._rng)
-        if self.calibration_ == "none":
-            return None, np.bincount(y, minlength=p.shape[1]) / len(y)
-        fitted = calibration.fit_calibrator(p, y, self.calibration_, self.penalty)
-        # The prior that the calibrated probabilities themselves imply, so that EM on them finds no shift.
-        return fitted, fitted(p).mean(axis=0)
-
-    def _prior(self, state: tuple[calibration.Calibrator | None, np.ndarray], p: np.ndarray) -> np.ndarray:
-        fitted, source_prior = state
-        return expectation_maximization(p if fitted is None else fitted(p), source_prior)
-
-    def _honest(self, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        fitted, source_prior = self._state
-        return (p if fitted is None else fitted(p)), source_prior
-
-
-def expectation_maximization(
-    p: np.ndarray, source_prior: np.ndarray, steps: int = 300, tolerance: float = 1e-6
-) -> np.ndarray:
-    """Return the prior π that maximises Σᵢ log Σₖ πₖ pᵢₖ / source_priorₖ.
-
-    Two EM steps at a time, then a leap along the path they point out (Varadhan & Roland 2008, SqS3), taken
-    back where it would leave the simplex or lower the likelihood.
-
-    Args:
-        p: probabilities under ``source_prior`` ``(rows, classes)``.
-        source_prior: ``(classes,)``, all above 0.
-        steps: most leaps.
-        tolerance: stop when an EM step moves the prior by less, summed over classes.
-    """
-    likelihood = np.maximum(p, calibration.FLOOR) / source_prior
-    prior = source_prior
-    if len(p) > 4 * MOST_ROWS:  # most steps on some of the rows, the last few on all
-        prior = expectation_maximization(p[:: len(p) // MOST_ROWS], source_prior, steps, tolerance)
-
-    def step(prior: np.ndarray) -> tuple[np.ndarray, float]:
-        mixture = likelihood @ prior
-        return prior * ((1 / mixture) @ likelihood) / len(p), np.log(mixture).sum()
-
-    for _ in range(steps):
-        once, before = step(prior)
-        if np.abs(once - prior).sum() < tolerance:
-            return once / once.sum()
-        twice, _ = step(once)
-        first, second = once - prior, twice - 2 * once + prior
-        length = float(np.linalg.norm(first)) / max(float(np.linalg.norm(second)), 1e-300)
-        prior = twice
-        if length > 1:
-            leap = once - first + 2 * length * first + length**2 * second
-            if leap.min() > 0 and (landed := step(leap / leap.sum()))[1] >= before:
-                prior = landed[0]
-    return prior / prior.sum()

@@ -81,7 +81,7 @@ def covariate_shift(
         >>> bool(X[made.source, 0].mean() < X[made.target, 0].mean())
         True
     """
-    X = inputs.table("X", X)
+    X = inputs.numbers("X", X)
     if not 0 < target_share < 1:
         raise ValueError(f"target_share={target_share!r}: give a share above 0 and below 1")
     if not np.isfinite(strength):

@@ -1,24 +1,17 @@
 """How far can importance weights be trusted, and how are they used in training and validation?"""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone, is_classifier
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_random_state
 
 from kerasdl import checks
-from kerasdl.borrowed import safe_indexing
 from kerasdl.shift import geometry, inputs
-
-TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
-
-
-class OverlapWarning(UserWarning):
-    """Source and target overlap too little for weights to be trusted."""
+from kerasdl.shift.overlap import OverlapWarning
 
 
 def effective_sample_size(w: np.ndarray) -> float:
@@ -51,19 +44,23 @@ def diagnose(w: np.ndarray, X_source: np.ndarray, X_target: np.ndarray) -> dict[
         ``effective_fraction``: effective sample size / rows. ``max_weight``: the largest weight at mean 1.
         ``tail_share``: the share of the total weight that the heaviest 1 % of the rows hold.
         ``imbalance_before`` and ``imbalance_after``: the largest standardised difference of a column's mean
-        between source and target, unweighted and weighted; below 0.1 is usually called balanced
-        (Austin 2011).
+        between source and target, unweighted and weighted, in units of √((s² source + s² target) / 2); below
+        0.1 is usually called balanced (Austin 2011, sec. "Assessing balance").
     """
     w = inputs.weights("w", w)
     checks.same_length(w=w, X_source=X_source)
     w = w / w.mean()
     tail = max(1, len(w) // 100)
-    mean, scale = geometry.standardizer(X_target)
+    (mean_source, scale_source), (mean, scale_target) = map(geometry.standardizer, (X_source, X_target))
+    # A column constant on one side is measured by the other's deviation.
+    varies = [np.ptp(X, axis=0) > 0 for X in (X_source, X_target)]
+    squares = np.where(varies[0], scale_source, 0) ** 2 + np.where(varies[1], scale_target, 0) ** 2
+    scale = np.where(squares > 0, np.sqrt(squares / 2), 1.0)
     return {
         "effective_fraction": effective_sample_size(w) / len(w),
         "max_weight": float(w.max()),
         "tail_share": float(np.partition(w, -tail)[-tail:].sum() / w.sum()),
-        "imbalance_before": float(np.abs((X_source.mean(axis=0, dtype=np.float64) - mean) / scale).max()),
+        "imbalance_before": float(np.abs((mean_source - mean) / scale).max()),
         "imbalance_after": float(np.abs((w @ X_source / len(w) - mean) / scale).max()),
     }
 
@@ -165,83 +162,3 @@ class ImportanceWeightedKFold(BaseCrossValidator):
             fold[rows] = rng.permutation(folds)[: len(rows)]
         for k in range(folds):
             yield np.flatnonzero(fold == k)
-
-
-def _losses(model: Any, X: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Squared error of each row; for a classifier log-loss, or 0–1 loss if it knows no probabilities."""
-    if not is_classifier(model):
-        gap = np.asarray(model.predict(X)).reshape(len(y), -1) - y.reshape(len(y), -1)
-        return (gap**2).mean(axis=1)
-    if not hasattr(model, "predict_proba"):
-        return (model.predict(X) != y).astype(float)
-    column = {label: k for k, label in enumerate(model.classes_)}
-    p = model.predict_proba(X)
-    # A label that the training fold never held has probability 0; the floor keeps its loss finite.
-    picked = [p[row, column[label]] if label in column else 0.0 for row, label in enumerate(y)]
-    return -np.log(np.maximum(picked, 1e-7))
-
-
-def flatten_weights(
-    w: np.ndarray,
-    tau: float | str = "iwcv",
-    *,
-    estimator: Any = None,
-    X: np.ndarray | None = None,
-    y: np.ndarray | None = None,
-    loss: Callable[[Any, np.ndarray, np.ndarray], np.ndarray] = _losses,
-    random_state: Any = 0,
-) -> np.ndarray:
-    """Return w^τ at mean 1: τ = 0 ignores the weights, 1 keeps them (Shimodaira 2000, sec. 5).
-
-    Exact weights remove bias and add variance; with few effective rows they can make a model worse. With
-    ``tau="iwcv"`` the safety gate chooses τ from 0, ¼, ½, ¾, 1 by importance-weighted cross-validation
-    (Sugiyama, Krauledat & Müller 2007): the τ of least risk, and 0 unless the gain over τ = 0 exceeds its
-    own standard error.
-
-    Args:
-        w: weights of the source rows ``(rows,)``.
-        tau: a number in [0, 1], or ``"iwcv"``, which needs ``estimator``, ``X`` and ``y``.
-        estimator: scikit-learn estimator whose ``fit`` takes ``sample_weight``.
-        X: source inputs ``(rows, …)``.
-        y: source targets ``(rows,)``.
-        loss: ``loss(model, X, y)`` → ``(rows,)``; by default log-loss (or 0–1) and squared error.
-        random_state: of the folds.
-
-    Returns:
-        Weights ``(rows,)`` with mean 1.
-
-    Raises:
-        ValueError: ``tau`` outside [0, 1]; ``"iwcv"`` without estimator, X and y; rows differ.
-
-    Example:
-        >>> flatten_weights(np.array([1.0, 4.0]), tau=0.5).round(3)
-        array([0.667, 1.333])
-    """
-    w = inputs.weights("w", w)
-    w = w / w.mean()
-    if tau == "iwcv":
-        if estimator is None or X is None or y is None:
-            raise ValueError("tau='iwcv' chooses by validation: give estimator, X and y, or a number for tau")
-        checks.same_length(w=w, X=X, y=y)
-        tau = _choose_tau(w, estimator, X, np.asarray(y), loss, random_state)
-    elif isinstance(tau, str):
-        raise ValueError(f"tau={tau!r}: give a number in [0, 1] or 'iwcv'")
-    flat = np.where(w > 0, w, 0.0) ** checks.fraction("tau", tau)
-    return flat / flat.mean()
-
-
-def _choose_tau(
-    w: np.ndarray, estimator: Any, X: Any, y: np.ndarray, loss: Callable, random_state: Any
-) -> float:
-    losses = np.zeros((len(TAUS), len(w)))
-    for train, test in ImportanceWeightedKFold(w, 5, random_state).split(X):
-        for k, tau in enumerate(TAUS):
-            model = clone(estimator).fit(
-                safe_indexing(X, train), y[train], sample_weight=flatten_weights(w[train], tau)
-            )
-            losses[k, test] = loss(model, safe_indexing(X, test), y[test])
-    share = w / w.sum()
-    best = int(np.argmin(losses @ share))
-    gain = losses[0] - losses[best]
-    standard_error = np.sqrt(share**2 @ (gain - share @ gain) ** 2)
-    return TAUS[best] if share @ gain > standard_error else 0.0

@@ -1,11 +1,14 @@
 """Are the density ratios right where the truth is known?"""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from kerasdl import shift
@@ -130,7 +133,7 @@ def test_a_constant_column_changes_nothing_and_breaks_nothing(ratio):
         (np.zeros((5, 2)), np.full((5, 2), np.nan), "X_target has 10 NaN or infinite values"),
         (np.zeros((5, 2)), np.zeros((0, 2)), r"X_target has shape \(0, 2\)"),
         (np.zeros(5), np.zeros(5), r"X_source has shape \(5,\): give \(rows, columns\)"),
-        (np.array([["a"]]), np.array([["b"]]), "X_source holds something other than numbers"),
+        (np.array([[1.0, 2.0]]), np.array([["a", "b"]]), "X_target: column '0' holds text or categories"),
     ],
     ids=["columns", "nan", "empty", "flat", "text"],
 )
@@ -224,7 +227,8 @@ def test_the_leave_one_out_score_equals_refitting_without_each_pair(
 def test_the_relative_ratio_never_exceeds_one_over_alpha_by_much():
     rng = np.random.default_rng(0)
     source, target = rng.normal(size=(500, 1)), rng.normal(2, 0.5, size=(500, 1))
-    ratio = shift.RULSIF(alpha=0.5, random_state=0).fit(source, target)
+    with pytest.warns(shift.OverlapWarning, match="lie where the source has none"):
+        ratio = shift.RULSIF(alpha=0.5, random_state=0).fit(source, target)
     assert ratio.predict_weights().max() * ratio.scale_ < 1.1 / 0.5
 
 
@@ -277,3 +281,24 @@ def test_more_rows_than_the_limit_are_weighed_all_the_same():
 def test_asking_before_fitting_is_refused(ratio):
     with pytest.raises(ValueError, match="is not fitted: call fit"):
         clone(ratio).predict_weights()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_classifier_that_learns_by_heart_is_read_out_of_fold(seed):
+    """In sample a forest knows every row: its weights were noise, and fresh rows weighed 1e10 on average."""
+    rng = np.random.default_rng(seed)
+    source, target = rng.normal(size=(500, 3)), rng.normal([1, 0, 0], 1, size=(500, 3))
+    truth = source[:, 0]
+    forest = RandomForestClassifier(50, min_samples_leaf=2, random_state=seed)
+    ratio = shift.DiscriminativeRatio(forest, random_state=seed).fit(source, target)
+    assert np.corrcoef(np.log(ratio.weights_), truth)[0, 1] > 0.7
+    assert ratio.predict_weights(rng.normal(size=(2000, 3))).mean() == pytest.approx(1, abs=0.3)
+    assert ratio.diagnostics_["held_out_auc"] == pytest.approx(0.76, abs=0.06)  # Φ(1 / √2), the best there is
+
+
+@pytest.mark.parametrize("family", ["auto", "additive", "kernel", "trees", LogisticRegression()], ids=str)
+def test_a_fitted_ratio_can_be_pickled(family):
+    source, target, _ = gaussians(120)
+    ratio = shift.DiscriminativeRatio(family, random_state=0).fit(source, target)
+    again = pickle.loads(pickle.dumps(ratio))
+    np.testing.assert_array_equal(again.predict_weights(target), ratio.predict_weights(target))

@@ -7,8 +7,6 @@ from scipy.stats import binom, ks_2samp
 from sklearn.base import clone
 
 from kerasdl import shift
-from kerasdl.shift.detect import multi_gaussian, ridge_hat
-from kerasdl.shift.permutation import p_value, quadratic, signed_labels, smallest_p
 
 EVERY = [
     shift.KSTest(),
@@ -104,42 +102,6 @@ def test_columns_are_tested_as_scipy_does_and_corrected():
     assert result.p_value == pytest.approx(min(1, 3 * min(expected.values())))
 
 
-def test_the_quadratic_form_is_the_biased_mmd():
-    rng = np.random.default_rng(0)
-    X, Y = rng.normal(size=(7, 2)), rng.normal(size=(5, 2))
-    K = multi_gaussian(np.vstack([X, Y]), rng)
-    by_hand = K[:7, :7].mean() + K[7:, 7:].mean() - 2 * K[:7, 7:].mean()
-    assert quadratic(K, signed_labels(7, 5, 0, rng))[0] == pytest.approx(by_hand)
-
-
-def test_leave_one_out_scores_equal_those_of_refits():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(12, 3))
-    X -= X.mean(axis=0)
-    y = rng.normal(size=12)
-    hat = ridge_hat(X, 0.2)
-    penalty = 0.2 * (np.linalg.svd(X)[1] ** 2).mean()
-    fast = (hat @ y - np.diag(hat) * y) / (1 - np.diag(hat))
-    for i in range(12):
-        rest = np.delete(np.arange(12), i)
-        A = np.column_stack([np.ones(11), X[rest]])
-        beta = np.linalg.solve(A.T @ A + penalty * np.diag([0, 1, 1, 1]), A.T @ y[rest])
-        assert fast[i] == pytest.approx(beta[0] + X[i] @ beta[1:])
-
-
-def test_the_p_value_counts_the_true_statistic_itself():
-    assert p_value(np.array([3.0, 1.0, 2.0, 3.0])) == 0.5
-    assert p_value(np.array([9.0, 1.0, 2.0, 3.0])) == 0.25
-
-
-def test_the_smallest_p_of_one_test_is_that_test_and_of_twins_too():
-    rng = np.random.default_rng(0)
-    statistics = rng.normal(size=(50, 1))
-    alone = p_value(statistics[:, 0])
-    assert smallest_p(statistics, np.ones(1))[0] == alone
-    assert smallest_p(np.hstack([statistics, 2 * statistics]), np.ones(2))[0] == alone
-
-
 @pytest.mark.parametrize("test", **BY_NAME)
 def test_constant_columns_are_no_trouble(test):
     rng = np.random.default_rng(0)
@@ -207,7 +169,41 @@ def test_progress_is_shown_on_stderr_on_request_and_changes_nothing(test, capsys
     assert "100%" in err
 
 
-def test_relabellings_in_blocks_are_those_of_one_product():
+@pytest.mark.parametrize(
+    "make", [shift.ShiftTest, shift.MMDTest, shift.C2STest, shift.LSDDTest], ids=lambda make: make.__name__
+)
+def test_a_strict_level_can_be_reached(make):
+    """Thirty batches watched at .05 together: a p-value of 1/501 is no small p-value."""
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    result = make(alpha=0.05 / 30, random_state=0).fit(X).test(X[:40] + 100)
+    assert result.is_shift
+    assert result.p_value < 0.05 / 30
+
+
+@pytest.mark.parametrize("test", **BY_NAME)
+def test_too_few_rows_for_the_level_are_refused_in_words(test):
+    few = clone(test).fit(np.arange(6.0).reshape(3, 2))
+    with pytest.raises(ValueError, match=r"3 rows against 3 give no p-value below 0\.[12]"):
+        few.test(np.arange(6.0).reshape(3, 2) + 1e6)
+
+
+def test_the_result_says_how_many_rows_were_looked_at():
     rng = np.random.default_rng(0)
-    y, K = rng.normal(size=(1203, 9)), rng.normal(size=(9, 9))
-    assert quadratic(K, y) == pytest.approx([one @ K @ one for one in y])
+    test = shift.ShiftTest(max_rows=50, permutations=100, random_state=0).fit(rng.normal(size=(300, 2)))
+    assert test.test(rng.normal(size=(40, 2))).rows == (50, 40)
+
+
+@pytest.mark.parametrize("test", EVERY[1:], ids=BY_NAME["ids"][1:])
+def test_a_table_too_small_to_matter_in_its_unit_is_a_table(test):
+    rng = np.random.default_rng(0)
+    reference, sample = rng.normal(size=(80, 2)), rng.normal(size=(60, 2)) + 1
+    large = clone(test).fit(reference).test(sample)
+    small = clone(test).fit(1e-13 * reference).test(1e-13 * sample)
+    assert small.p_value == pytest.approx(large.p_value, abs=0.01)
+
+
+def test_two_thousand_columns_are_tested():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 2000))
+    X[60:, 7] += 3
+    assert shift.ShiftTest(permutations=100, random_state=0).fit(X[:60]).test(X[60:]).is_shift

@@ -1,5 +1,7 @@
 """Are the class shares found, and do the intervals hold them?"""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ from sklearn.base import clone
 
 from kerasdl import shift
 from kerasdl.shift.calibration import KINDS, fit_calibrator
-from kerasdl.shift.label import expectation_maximization
+from kerasdl.shift.em import expectation_maximization
 
 EVERY = [
     shift.BBSE(random_state=0),
@@ -171,8 +173,8 @@ def test_intervals_grow_narrower_with_more_target_rows(validation):
         ([0, 1], [[0.2, 0.3, 0.5]] * 2, "y_val has no row of class 2"),
         ([0, 1, 1], [[0.5, 0.5]] * 2, "rows differ: y_val has 3, p_val has 2"),
         ([0, 1], [[np.nan, 0.5]] * 2, "p_val has 2 NaN"),
-        (["a", "b"], [[0.5, 0.5]] * 2, "whole numbers 0 to 1"),
-        ([0, 1], [[1.0]] * 2, "p_val has 1 columns"),
+        (["a", "b"], [[0.2, 0.3, 0.5]] * 2, "y_val holds 2 labels, p_val has 3 columns"),
+        ([0, 1], [[1.2]] * 2, "p_val ranges from -0.2 to 1.2"),
     ],
     ids=["one class", "sum", "range", "label", "absent", "rows", "nan", "text", "columns"],
 )
@@ -221,3 +223,93 @@ def test_frames_of_probabilities_are_welcome(validation):
     turned = clone(em).fit(y, frame).estimate(frame[["c", "a", "b"]][:500]).prior_
     np.testing.assert_allclose(plain, turned, rtol=1e-9)
     np.testing.assert_allclose(plain, framed, rtol=1e-9)  # another memory order sums in another order
+
+
+STRINGS = np.array(["cat", "dog", "emu"])
+
+
+def test_labels_may_be_words_and_columns_be_named_by_them(validation):
+    y, p = validation
+    _, target = drawn([0.7, 0.2, 0.1], 500, np.random.default_rng(1))
+    plain = shift.LabelShiftEM(random_state=0, draws=0).fit(y, p).estimate(target)
+    words = shift.LabelShiftEM(random_state=0, draws=0).fit(STRINGS[y], p).estimate(target)
+    np.testing.assert_array_equal(words.prior_, plain.prior_)
+    assert words.classes_.tolist() == STRINGS.tolist()
+    turned = [2, 0, 1]
+    named = pd.DataFrame(p[:, turned], columns=STRINGS[turned])
+    named = shift.LabelShiftEM("none", draws=0).fit(STRINGS[y], named)
+    named.estimate(pd.DataFrame(target[:, turned], columns=STRINGS[turned]))
+    unnamed = shift.LabelShiftEM("none", draws=0).fit(y, p).estimate(target)
+    np.testing.assert_allclose(named.prior_, unnamed.prior_[turned], atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [shift.BBSE, shift.RLLS])
+def test_predicted_labels_serve_as_well_as_their_one_hot_form(make, validation):
+    y, p = validation
+    _, target = drawn([0.7, 0.2, 0.1], 500, np.random.default_rng(1))
+    expected = make("hard", draws=0).fit(y, p).estimate(target).prior_
+    said = make("hard", draws=0).fit(STRINGS[y], STRINGS[p.argmax(axis=1)])
+    np.testing.assert_allclose(said.estimate(STRINGS[target.argmax(axis=1)]).prior_, expected)
+    with pytest.raises(ValueError, match=r"p_target holds \['yak'\], labels that were never seen"):
+        said.estimate(["yak"])
+
+
+@pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
+def test_the_outputs_of_a_sigmoid_are_those_of_two_classes(shape):
+    rng = np.random.default_rng(0)
+    y = rng.integers(2, size=400)
+    p = 1 / (1 + np.exp(-(rng.normal(size=400) + 4 * y - 2)))
+    both = np.column_stack([1 - p, p])
+    expected = shift.BBSE(draws=0).fit(y, both).estimate(both[y == 1]).prior_
+    one = shift.BBSE(draws=0).fit(y, p.reshape(shape)).estimate(p[y == 1].reshape(shape))
+    np.testing.assert_allclose(one.prior_, expected)
+    np.testing.assert_allclose(one.adapt_proba(p.reshape(shape)).sum(axis=1), 1)
+
+
+def test_a_higher_level_has_wider_intervals(validation):
+    widths = []
+    for level in (0.5, 0.8, 0.95, 0.99):
+        one = shift.RLLS(random_state=0, draws=10, level=level).fit(*validation)
+        widths.append(np.diff(one.estimate(validation[1][:200]).interval_).mean())
+    assert widths == sorted(widths)
+    with pytest.raises(ValueError, match="level=95"):
+        shift.RLLS(level=95).fit(*validation)
+
+
+@pytest.fixture(scope="module")
+def doubtful(validation):
+    return shift.LabelShiftEM("temperature", random_state=0, draws=40).fit(*validation)
+
+
+def test_an_unknown_class_is_told_and_its_share_bounded(doubtful):
+    rng = np.random.default_rng(2)
+    _, p = drawn([0.2, 0.4, 0.4], 600, rng)
+    x = np.array([1.5, 1.5]) + 0.5 * rng.normal(size=(400, 2))  # between all three: doubtful every time
+    unknown = np.exp(-0.5 * ((x[:, None] - MEANS) ** 2).sum(axis=2))
+    unknown /= unknown.sum(axis=1, keepdims=True)
+    with pytest.warns(shift.LabelShiftWarning, match=r"no mix of the classes.*look like no known class"):
+        doubtful.estimate(np.vstack([p, unknown]))
+    assert doubtful.goodness_of_fit_.p_value < 1e-3
+    assert 0.1 < doubtful.unknown_share_ < 0.45
+
+
+def test_noise_that_is_no_label_shift_is_told(doubtful):
+    rng = np.random.default_rng(3)
+    y = rng.choice(3, 600)
+    x = MEANS[y] + 2 * rng.normal(size=(600, 2))
+    p = np.exp(-0.5 * ((x[:, None] - MEANS) ** 2).sum(axis=2))
+    with pytest.warns(shift.LabelShiftWarning):
+        doubtful.estimate(p / p.sum(axis=1, keepdims=True))
+
+
+def test_a_true_label_shift_is_not_doubted(doubtful):
+    p_values, unknown = [], []
+    for seed in range(30):
+        rng = np.random.default_rng([8, seed])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", shift.LabelShiftWarning)
+            doubtful.estimate(drawn(rng.dirichlet([1, 1, 1]), 300, rng)[1])
+        p_values.append(doubtful.goodness_of_fit_.p_value)
+        unknown.append(doubtful.unknown_share_)
+    assert np.sum(np.array(p_values) < 0.05) <= 5  # of 30 at .05, more come once in 250
+    assert max(unknown) < 0.05

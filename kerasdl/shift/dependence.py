@@ -1,0 +1,104 @@
+"""Do the rows stand for themselves? Rows that follow from their neighbours, and rows that come several times.
+
+In goes a table whose rows are in their order; out comes how strongly neighbours resemble each other, and how
+many rows have a twin. A test that deals rows out at random takes them for independent; where they are not, a
+hundred of them tell less than a hundred, and it alarms too often.
+"""
+
+import warnings
+
+import numpy as np
+
+from kerasdl.shift.tables import Table
+
+MOST_ROWS = 2000  # neighbouring rows that are looked at
+ALIKE = 0.25  # a correlation from row to row below this costs a test little
+SURE = 5.5  # standard errors, so that independent rows are hardly ever called dependent
+TWINS = 0.2  # share of the rows that have a twin
+
+
+class DependenceWarning(UserWarning):
+    """Rows depend on their neighbours or come several times: a test that deals them out alarms too often."""
+
+
+def number_columns(table: Table) -> tuple[list[str], np.ndarray]:
+    """Return the names and the values of the columns of numbers without gaps, of at most 2,000 first rows."""
+    some = table.take(slice(0, MOST_ROWS))
+    numbers = some.numbers()
+    if numbers is not None:
+        return some.names, numbers.astype(np.float64, copy=False)
+    found = [(name, some.column(k)) for k, name in enumerate(some.names)]
+    found = [(name, one) for name, one in found if one.kind != "category" and np.isfinite(one.values).all()]
+    values = [one.values for _, one in found]
+    return [name for name, _ in found], np.stack(values, axis=1) if values else np.empty((len(some), 0))
+
+
+def autocorrelation(X: np.ndarray, lag: int) -> np.ndarray:
+    """Return the correlation of each column with itself ``lag`` rows later ``(columns,)``; 0 if constant."""
+    Z = X - X.mean(axis=0)
+    squares = (Z**2).sum(axis=0)
+    products = (Z[lag:] * Z[:-lag]).sum(axis=0)
+    return np.where(squares > 0, products / np.where(squares > 0, squares, 1), 0.0)
+
+
+def memory(X: np.ndarray) -> float:
+    """Return over how many rows the most dependent column remembers: 1 + 2 Σ of its autocorrelations.
+
+    For an autoregression x' = ρx + noise that is (1 + ρ) / (1 − ρ). The sum stops where two neighbouring
+    lags add up to nothing (Geyer 1992, initial positive sequence).
+    """
+    if len(X) < 8 or not X.shape[1]:
+        return 1.0
+    columns = np.argsort(-autocorrelation(X, 1))[:5]
+    longest = 1.0
+    for k in columns:
+        total, lag = 1.0, 1
+        while lag + 1 < len(X) // 4:
+            pair = float(autocorrelation(X[:, [k]], lag)[0] + autocorrelation(X[:, [k]], lag + 1)[0])
+            if pair <= 2 / np.sqrt(len(X)):
+                break
+            total += 2 * pair
+            lag += 2
+        longest = max(longest, total)
+    return longest
+
+
+def warn_of_dependence(table: Table, mend: str) -> None:
+    """Warn in words if neighbouring rows are alike or many rows have a twin; ``mend`` says what to do."""
+    names, X = number_columns(table)
+    if len(X) < 40 or not X.shape[1]:
+        return
+    r = autocorrelation(X, 1)
+    strongest = int(np.argmax(np.abs(r)))
+    if abs(r[strongest]) > max(ALIKE, SURE / np.sqrt(len(X))):
+        warnings.warn(
+            f"{table.argument}: neighbouring rows are alike (column {names[strongest]!r} correlates "
+            f"{r[strongest]:.2f} from row to row); taken as independent they alarm too often: {mend}",
+            DependenceWarning,
+            stacklevel=4,
+        )
+        return
+    share = _twins(X)
+    if share > TWINS:
+        warnings.warn(
+            f"{table.argument}: {share:.0%} of the rows come more than once, more than chance allows; "
+            f"taken as independent they alarm too often: drop copies, or put them side by side and {mend}",
+            DependenceWarning,
+            stacklevel=4,
+        )
+
+
+def _twins(X: np.ndarray) -> float:
+    """Return the share of rows that have a twin, or 0 if as many are to be expected by chance."""
+    n = len(X)
+    _, counts = np.unique(X, axis=0, return_counts=True)
+    share = float(counts[counts > 1].sum() / n)
+    if share <= TWINS:
+        return 0.0
+    expected = float(n)  # twins of a row if its columns were independent of each other
+    for column in X.T:
+        _, seen = np.unique(column, return_counts=True)
+        expected *= float((seen.astype(float) ** 2).sum()) / n**2
+    if X.shape[1] == 1:  # a single column says it by its counts alone: no draw makes each value equally often
+        return share if len(counts) > 20 and counts.min() == counts.max() else 0.0
+    return share if expected < 0.05 else 0.0
