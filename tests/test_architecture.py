@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import pytest
 from places import CHECKOUT
 
+from kerasdl import backends
+
 # From the top floor down: a room imports rooms on lower floors alone, and nothing of the same floor.
 FLOORS = [
     {"__main__"},
@@ -207,3 +209,53 @@ def test_the_house_keeps_its_plan(rule):
 def test_a_planted_violation_is_found(rule, planted, answer):
     found = rule(sources() | planted)
     assert any(answer in violation for violation in found), found
+
+
+def parts_missing(backend: str, texts: dict[str, str]) -> list[str]:
+    """Return what a backend lacks of the parts that each of ``backends.NAMES`` has."""
+    wanted = {
+        f"kerasdl/layers/kernels/{backend}.py": "def recur(",
+        f"kerasdl/devices/{backend}.py": "def step(",
+        "kerasdl/course/cli/doctor.py": f'    "{backend}": ',
+        "pyproject.toml": f"\n{backend} = [",
+        "tox.ini": f"    {backend}: KERAS_BACKEND = {backend}\n",
+    }
+    return [path for path, words in wanted.items() if words not in texts.get(path, "")]
+
+
+def everything() -> dict[str, str]:
+    """Return the text of every source and every configuration file by its path."""
+    paths = [*(CHECKOUT / "kerasdl").rglob("*.py"), CHECKOUT / "pyproject.toml", CHECKOUT / "tox.ini"]
+    return {path.relative_to(CHECKOUT).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+
+
+@pytest.mark.parametrize("backend", backends.NAMES)
+def test_a_backend_has_all_its_parts_and_one_that_is_taken_away_is_missed(backend):
+    texts = everything()
+    assert parts_missing(backend, texts) == []
+    for path in (f"kerasdl/layers/kernels/{backend}.py", f"kerasdl/devices/{backend}.py"):
+        assert parts_missing(backend, {name: text for name, text in texts.items() if name != path}) == [path]
+    assert len(parts_missing("another", texts)) == 5
+
+
+GUIDE = CHECKOUT / "CONTRIBUTING.md"
+
+
+def unknown_tests(guide: str) -> list[str]:
+    """Return the tests that a guide names and that are not there."""
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", guide)
+    assert named
+    unknown = []
+    for path, test in named:
+        if "NAME" in path:
+            continue
+        file = CHECKOUT / path
+        if not file.exists() or (test and f"\ndef {test}(" not in file.read_text(encoding="utf-8")):
+            unknown.append(f"{path}::{test}")
+    return unknown
+
+
+def test_the_guide_names_tests_that_are_there():
+    guide = GUIDE.read_text(encoding="utf-8")
+    assert unknown_tests(guide) == []
+    assert unknown_tests(guide + "`tests/test_text.py::test_nothing`") == ["tests/test_text.py::test_nothing"]

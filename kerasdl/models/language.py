@@ -37,7 +37,7 @@ def language_model(
 
     Args:
         vocabulary: what the tokens mean; it is saved with the model. For training its length is enough.
-        cell: ``"rnn"``, ``"gru"``, ``"lstm"`` or ``"peephole"``.
+        cell: ``"rnn"``, ``"gru"``, ``"lstm"``, ``"peephole"`` or ``"mgu"``.
         units: width of each layer, the size of its state.
         layers: recurrent layers, at least 1.
         batch_size: None: every window starts from a state of zeros. A number fixes how many rows a batch has,

@@ -47,7 +47,7 @@ def encoder_decoder(
     Args:
         source: vocabulary that reserves ``"padding"``.
         target: vocabulary that reserves ``"padding"``, ``"begin"`` and ``"end"``.
-        cell: ``"rnn"``, ``"gru"``, ``"lstm"`` or ``"peephole"``, for both halves.
+        cell: ``"rnn"``, ``"gru"``, ``"lstm"``, ``"peephole"`` or ``"mgu"``, for both halves.
         units: width of each layer, the size of its state.
         layers: recurrent layers in each half, at least 1.
         attention: let each decoder step look back at all encoder outputs, weighted by a softmax of dot

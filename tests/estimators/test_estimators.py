@@ -1,3 +1,6 @@
+import inspect
+import re
+
 import keras
 import numpy as np
 import pandas as pd
@@ -8,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 import kerasdl
 from kerasdl import models, training
-from kerasdl.estimators import KerasRegressor
+from kerasdl.estimators import KerasClassifier, KerasRegressor
 
 
 @pytest.fixture
@@ -163,3 +166,10 @@ def test_an_old_name_of_a_builder_s_argument_still_works():
     with pytest.warns(DeprecationWarning, match="write outputs="):
         fitted = KerasRegressor(models.linear, epochs=1, build__units=3).fit(X, y)
     assert fitted.model_.output_shape == (None, 3)
+
+
+@pytest.mark.parametrize("kind", [KerasRegressor, KerasClassifier])
+def test_every_argument_is_described(kind):
+    described = kind.__doc__.partition("Args:")[2].partition("Attributes:")[0]
+    for name in inspect.signature(kind).parameters:
+        assert re.search(rf"\b{name}\b", described), name

@@ -65,6 +65,14 @@ def test_each_builder_trains_and_comes_back_from_a_file(name, tmp_path):
     np.testing.assert_array_equal(again.predict(x, batch_size=5, verbose=0), answers)
 
 
+@pytest.mark.parametrize(
+    "build", [models.recurrent_stack, models.language_model, models.encoder_decoder], ids=lambda b: b.__name__
+)
+def test_every_cell_is_named_where_a_builder_takes_one(build):
+    for cell in models.recurrent.CELLS:
+        assert f'``"{cell}"``' in build.__doc__
+
+
 @pytest.mark.parametrize("cell", BY_HAND)
 def test_a_stack_is_its_layers_by_hand(cell):
     kerasdl.set_seed(0)
