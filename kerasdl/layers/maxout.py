@@ -13,8 +13,8 @@ from kerasdl.initializers import GlorotUniform
 class _Pieces(GlorotUniform):
     """Draws ``(features, units, pieces)`` piece by piece: pieces compete, they do not add to a fan."""
 
-    def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        drawn = [GlorotUniform.draw(self, generator, shape[:-1]) for _ in range(shape[-1])]
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        drawn = [GlorotUniform.draw(self, rng, shape[:-1]) for _ in range(shape[-1])]
         return np.stack(drawn, axis=-1)
 
 
