@@ -20,14 +20,14 @@ FLOORS = [
     {"selection"},
     {"estimators"},
     {"models", "training"},
-    {"layers", "devices", "engines", "panels"},
+    {"layers", "devices", "engines"},
     {"initializers", "text", "datasets", "scratch", "shift", "plots"},
     {"random", "backends", "borrowed", "checks"},
     {"names", "files"},
 ]
 FLOOR = {room: -number for number, floor in enumerate(FLOORS) for room in floor}
 # These serve the course and its readers: the library does without them.
-FOR_READERS = {"course", "datasets", "panels", "plots"}
+FOR_READERS = {"course", "datasets", "plots"}
 NAMED_TUPLES = {"_fields", "_replace", "_asdict"}  # public, whatever the underscore says
 WITHOUT_KERAS = {"shift", "scratch", "text", "datasets", "checks", "names", "files", "random", "backends"}
 BACKENDS = {"tensorflow", "jax", "torch"}

@@ -39,7 +39,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from kerasdl import models, panels, plots, scratch, training
+from kerasdl import models, plots, scratch, training
 
 # %% [markdown]
 # ## The question
@@ -216,7 +216,7 @@ travel = {
 print(f"gradient norm after {steps} steps back, from 1:")
 far = pd.DataFrame({title: norms.loc[steps] for title, norms in travel.items()})
 print(far.to_string(float_format="{:.2e}".format, na_rep=""))
-figure = panels.lines(travel, "steps back", "gradient norm", yscale="log", columns=3, width=3.2)
+figure = plots.panels(travel, "steps back", "gradient norm", yscale="log", columns=3, width=3.2)
 chapter.figure("gradient_norms", figure)
 
 # %% [markdown]
@@ -382,7 +382,7 @@ costs = costs.rename_axis("steps").swaplevel(axis="columns").sort_index(axis="co
 chapter.table(costs, "memory")
 shown = {"memory": costs["MB"], "time": costs["s"]}
 labels = ("peak memory (MB)", "time (s)")
-figure = panels.lines(shown, "length of the sequence (steps)", labels, xscale="log", yscale="log")
+figure = plots.panels(shown, "length of the sequence (steps)", labels, xscale="log", yscale="log")
 chapter.figure("memory", figure)
 
 # %% [markdown]
@@ -502,7 +502,7 @@ chapter.table(table, "series")
 print(f"nearest to the wave after {horizon} steps alone: {table['alone, 100 steps'].idxmin()}")
 shown = {"one place": pd.DataFrame(alone), "error, all places": pd.DataFrame(drift)}
 labels = ("value", "squared error")
-chapter.figure("series", panels.lines(shown, "steps left alone", labels))
+chapter.figure("series", plots.panels(shown, "steps left alone", labels))
 
 # %% [markdown]
 # "The least" is the best that a linear predictor could do with this window, and for the RNN, whose state may

@@ -46,7 +46,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from kerasdl import models, panels, plots, text, training
+from kerasdl import models, plots, text, training
 
 rng = np.random.default_rng(settings.seed)
 
@@ -132,7 +132,7 @@ shown = {
     for place in np.argsort(x_test[:, 1])[[0, -1]]  # the slowest and the fastest
 }
 LOOK = {"wave": "0.6", "input once": plots.PALETTE[0], "input at every step": plots.PALETTE[1]}
-chapter.figure("waves", panels.lines(shown, "step", "output", colors=LOOK))
+chapter.figure("waves", plots.panels(shown, "step", "output", colours=LOOK))
 
 # %% [markdown]
 # What is shown once must be kept through all that follows, beside the place in the wave. Told again at every
@@ -319,7 +319,7 @@ fits = (sum(persons) == 2 and 8 <= len(persons) <= 14 for persons in test_tags)
 place = next((n for n, fit in enumerate(fits) if fit), 0)
 words = [f"{w}*" if p else w for w, p in zip(test_texts[place].split(), test_tags[place], strict=True)]
 shown = {name: said[name][place, : len(words), 0] for name in ("forwards", "both ways")}
-figure = panels.bars(1 / (1 + np.exp(-pd.DataFrame(shown, index=words))), "probability of a person")
+figure = plots.bars(1 / (1 + np.exp(-pd.DataFrame(shown, index=words))), "probability of a person")
 figure.axes[0].tick_params(axis="x", rotation=60)
 figure.axes[0].set(title="a person is marked by a star", ylim=(0, 1.05))
 chapter.figure("tagging", figure)
@@ -429,7 +429,7 @@ drifts |= {"with a teacher, theory": theory["with a teacher"], "saying 0": varia
 shown = {"one run": pd.DataFrame(alone), "squared error, all runs": pd.DataFrame(drifts)}
 LOOK = {"system": "0.6", "with a teacher": plots.PALETTE[0], "then freely": plots.PALETTE[1]}
 LOOK |= {"with a teacher, theory": plots.PALETTE[4], "saying 0": plots.PALETTE[3]}
-figure = panels.lines(shown, "steps left alone", ("output", "squared error"), colors=LOOK)
+figure = plots.panels(shown, "steps left alone", ("output", "squared error"), colours=LOOK)
 chapter.figure("free_running", figure)
 
 # %% [markdown]

@@ -47,7 +47,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from kerasdl import datasets, models, panels, plots, text, training
+from kerasdl import datasets, models, plots, text, training
 
 # %% [markdown]
 # ## The question
@@ -225,7 +225,7 @@ by_depth = pd.DataFrame.from_dict(rows, "index").rename_axis("layers")
 chapter.table(by_depth, "by_depth")
 print(f"best on unseen text: {by_depth['unseen'].idxmin()} layers at the end of training,")
 print(f"{by_depth['unseen, at best'].idxmin()} layers at the best epoch of each")
-figure = panels.lines(curves, "epoch", "perplexity", colors={"training": "0.5", "unseen": plots.PALETTE[2]})
+figure = plots.panels(curves, "epoch", "perplexity", colours={"training": "0.5", "unseen": plots.PALETTE[2]})
 chapter.figure("depths", figure)
 
 # %% [markdown]
@@ -344,6 +344,7 @@ shallow = settings.depths[0]
 cheat = build(max(1, width(shallow) // 2), shallow, both_ways=True)
 learn(cheat, x, y, settings.epochs)
 
+x_unseen, y_unseen = windows(settings.characters, 4 * settings.unseen)  # enough last steps to judge by
 rows = {}
 for name, model in {"forwards": networks[shallow], "both ways": cheat}.items():
     logits = model.predict(x_unseen, batch_size=settings.batch_size, verbose=0).astype(float)
@@ -362,7 +363,7 @@ cheating = pd.DataFrame(rows).T
 chapter.table(cheating, "cheating")
 shown = cheating[["perplexity, inside", "perplexity, last step"]].T
 shown.index = ["inside a window", "at its last step"]
-chapter.figure("cheat", panels.bars(shown, "perplexity", reference={"knowing nothing": size}))
+chapter.figure("cheat", plots.bars(shown, "perplexity", reference={"knowing nothing": size}))
 
 
 # %%
@@ -398,8 +399,8 @@ for name, model in {"forwards": networks[shallow], "both ways": cheat}.items():
 # %%
 unseen, best, forwards = ((5.5, 11), (5.4, 7.5), (6, 12)) if book.is_real else ((7.5, 14), (7.3, 10), (7, 15))
 for depth, row in by_depth.iterrows():
-    count = parameters(width(depth), depth)
-    chapter.exact(f"depth {depth}: parameters", row["parameters"], count, within=0)
+    built = models.many_to_many(size, size, settings.cell, width(depth), depth).count_params()
+    chapter.exact(f"depth {depth}: parameters", built, parameters(width(depth), depth), within=0)
     chapter.trained(f"depth {depth}: perplexity, training", row["training"], (1.5, 6))
     chapter.trained(f"depth {depth}: perplexity, unseen", row["unseen"], unseen)
     chapter.trained(f"depth {depth}: perplexity, unseen, at best", row["unseen, at best"], best)

@@ -19,7 +19,7 @@ def agree(chapter: Any, builder: Any, written_out: Any, x: Any, name: str = "") 
         name: of the check; default the builder's name.
     """
     import numpy as np
-    from keras import ops
+    from keras import ops, tree
 
     written_out.summary(line_length=79)
     weights = builder.get_weights()
@@ -27,6 +27,7 @@ def agree(chapter: Any, builder: Any, written_out: Any, x: Any, name: str = "") 
         print("its weights have other shapes than the builder's: a network of its own, so not compared")
         return
     written_out.set_weights(weights)
-    one, other = (ops.convert_to_numpy(model(ops.cast(x, "float32"))) for model in (builder, written_out))
+    inputs = tree.map_structure(ops.convert_to_tensor, x)
+    one, other = (ops.convert_to_numpy(model(inputs)) for model in (builder, written_out))
     apart = np.abs(one - other).max() / np.abs(one).max() if one.shape == other.shape else np.inf
     chapter.exact(f"{name or builder.name}: builder against Keras's own layers", apart, within=1e-5)

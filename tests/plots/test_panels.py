@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kerasdl import panels
+from kerasdl import plots
 
 
 def legend(figure):
@@ -13,7 +13,7 @@ def legend(figure):
 
 
 def test_a_label_looks_the_same_in_every_panel():
-    figure = panels.lines(
+    figure = plots.panels(
         {
             "left": {"a": ([0, 1], [1, 2]), "b": ([0, 1], [2, 1])},
             "right": {"b": ([0, 1], [3, 1]), "c": ([0, 1], [1, 1])},
@@ -34,7 +34,7 @@ def test_a_label_looks_the_same_in_every_panel():
 
 def test_a_tables_columns_are_drawn_over_its_index_without_gaps():
     table = pd.DataFrame({"a": [1.0, np.nan, 3.0], "b": [1.0, 2.0, 3.0]}, index=[10, 20, 40])
-    figure = panels.lines({"one": table}, "x", "y", reference={"best": 1.0}, colors={"b": "0.5"})
+    figure = plots.panels({"one": table}, "x", "y", reference={"best": 1.0}, colours={"b": "0.5"})
     a, b, best = figure.axes[0].lines
     assert list(a.get_xdata()) == [10, 40]
     assert list(b.get_ydata()) == [1, 2, 3]
@@ -42,7 +42,7 @@ def test_a_tables_columns_are_drawn_over_its_index_without_gaps():
 
 
 def test_a_logarithmic_axis_names_the_places_measured():
-    figure = panels.lines({"one": {"a": ([20, 40, 80], [1, 2, 3])}}, "x", "y", xscale="log")
+    figure = plots.panels({"one": {"a": ([20, 40, 80], [1, 2, 3])}}, "x", "y", xscale="log")
     figure.canvas.draw()
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["20", "40", "80"]
 
@@ -50,7 +50,7 @@ def test_a_logarithmic_axis_names_the_places_measured():
 @pytest.mark.parametrize("panes", [1, 2, 3])
 def test_nothing_lies_outside_the_figure(panes):
     curves = {f"a rather long label {n}": ([0, 1], [n, 1]) for n in range(5)}
-    figure = panels.lines({f"panel {n}": curves for n in range(panes)}, "x", "y", columns=3)
+    figure = plots.panels({f"panel {n}": curves for n in range(panes)}, "x", "y", columns=3)
     with mpl.rc_context():
         figure.canvas.draw()
     box = figure.legends[0].get_window_extent()
@@ -61,7 +61,7 @@ def test_nothing_lies_outside_the_figure(panes):
 
 def test_bars_stand_in_groups_by_row_and_keep_to_their_column():
     table = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]}, index=["one", "two"])
-    ax = panels.bars(table, "height", reference={"most": 5.0}).axes[0]
+    ax = plots.bars(table, "height", reference={"most": 5.0}).axes[0]
     heights = [bar.get_height() for bar in ax.patches]
     assert heights == [1, 2, 3, 4]
     centres = [bar.get_x() + bar.get_width() / 2 for bar in ax.patches]
