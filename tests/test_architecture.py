@@ -5,7 +5,10 @@ violation shows that the rule holds.
 """
 
 import ast
+import itertools
 import re
+import sys
+import tomllib
 from collections.abc import Iterator
 
 import pytest
@@ -209,6 +212,24 @@ def test_the_house_keeps_its_plan(rule):
 def test_a_planted_violation_is_found(rule, planted, answer):
     found = rule(sources() | planted)
     assert any(answer in violation for violation in found), found
+
+
+# What a library is called where it is not called as its package; IPython is there where it is asked for.
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "IPython": "ipykernel"}
+
+
+def undeclared(modules: dict[str, str]) -> list[str]:
+    """Libraries that are imported and that pyproject.toml does not name among what kerasdl needs."""
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
+    known = {re.match(r"[\w-]+", one)[0] for one in wanted} | {"kerasdl"} | sys.stdlib_module_names
+    imported = {other.partition(".")[0] for source in modules.values() for other in imports(source, modules)}
+    return sorted(imported - {name for name in imported if DISTRIBUTIONS.get(name, name) in known})
+
+
+def test_every_library_that_is_imported_is_declared():
+    assert undeclared(sources()) == []
+    assert undeclared(sources() | {"kerasdl.text": "import polars, numpy"}) == ["polars"]
 
 
 def parts_missing(backend: str, texts: dict[str, str]) -> list[str]:
