@@ -67,7 +67,7 @@ def by_hand(cell, weights):
 
 def close(ours, theirs, tolerance):
     """Whether two arrays are equal, relative to the largest value."""
-    ours, theirs = (np.asarray(a, "float64") for a in (ours, theirs))
+    ours, theirs = (to_numpy(a).astype("float64") for a in (ours, theirs))
     scale = max(np.abs(theirs).max(initial=0), 1e-3)
     return ours.shape == theirs.shape and np.abs(ours - theirs).max(initial=0) <= tolerance * scale
 

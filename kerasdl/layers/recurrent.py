@@ -30,28 +30,41 @@ class FastLoop:
     def inner_loop(
         self, sequences: Tensor, initial_state: Any, mask: Any, training: bool = False
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Run the cell over time: see :meth:`kerasdl.layers.kernels.Kernel.recur`."""
+        """Run the cell over time: see :meth:`kerasdl.layers.kernels.Kernel.recur`.
+
+        Raises:
+            ValueError: features, states or their sizes that do not fit the layer; the message has both.
+        """
+        if KERNEL is None or not KERNEL.serves(sequences):
+            return super().inner_loop(sequences, initial_state, mask, training)  # type: ignore[misc]
         mask = mask[0] if isinstance(mask, (list, tuple)) else mask
         arithmetic = arithmetic_of(self.cell)
-        # Dropped states, and a mask of its own for each gate, are left to Keras's loop.
-        several_masks = self.cell.recurrent_dropout or getattr(self.cell, "dropout_mask_count", None)
+        # Left to Keras's loop: dropped states, a mask of its own for each gate, and a dropout of 1, which
+        # some of its cells take for 0.
+        its_own_dropout = (
+            self.cell.recurrent_dropout
+            or getattr(self.cell, "dropout_mask_count", None)
+            or self.cell.dropout == 1
+        )
         cudnn = getattr(self, "use_cudnn", False)
         if (
-            KERNEL is None
-            or arithmetic is None
-            or (training and several_masks)
+            arithmetic is None
+            or (training and its_own_dropout)
             or self.unroll
             or cudnn is True
             or (cudnn and KERNEL.has_cudnn(self, mask))
+            or not _usual(sequences, mask)
         ):
             return super().inner_loop(sequences, initial_state, mask, training)  # type: ignore[misc]
+        states = _fitting(self, sequences, initial_state)
+        if mask is not None:
+            mask = ops.cast(ops.squeeze(mask, -1) if len(mask.shape) == 3 else mask, "bool")
         dtype = self.cell.compute_dtype
         if training and self.cell.dropout:
             sequences = sequences * ops.expand_dims(self.cell.get_dropout_mask(sequences[:, 0, :]), 1)
         if self.go_backwards:
             sequences = ops.flip(sequences, axis=1)
             mask = None if mask is None else ops.flip(mask, axis=1)
-        states = initial_state if isinstance(initial_state, (list, tuple)) else [initial_state]
         if self.stateful:  # the variables are overwritten before the reverse pass reads them
             states = [ops.copy(s) for s in states]
         weights = {name: getattr(self.cell, name) for name in arithmetic.weights}
@@ -68,3 +81,56 @@ class FastLoop:
             last = ops.where(counts[:, -1], last, 0)
             outputs = ops.where(counts if self.return_sequences else counts[:, -1:], outputs, 0)
         return last, outputs, last_states
+
+
+def _usual(sequences: Tensor, mask: Tensor | None) -> bool:
+    """Return whether there is a row, and a mask, if any, says for each step and row whether it counts.
+
+    The rest is Keras's loop's to answer or to refuse: empty batches, and masks that hide single numbers of a
+    state or are broadcast over rows.
+    """
+    batch, time = sequences.shape[:2]
+    if batch == 0:
+        return False
+    if mask is None:
+        return True
+    shape = tuple(mask.shape)
+    if len(shape) not in (2, 3) or shape[2:] not in ((), (1,)):
+        return False
+    return all(a is None or b is None or a == b for a, b in zip(shape, (batch, time), strict=False))
+
+
+def _fitting(layer: Any, sequences: Tensor, states: Any) -> list[Tensor]:
+    """Return the states, one row for each of the sequences, once all sizes fit the layer.
+
+    No kernel checks a size, and one of them would read past the end of an array.
+
+    Raises:
+        ValueError: they do not fit.
+    """
+    states = list(states) if isinstance(states, (list, tuple)) else [states]
+    features, built = sequences.shape[-1], layer.cell.kernel.shape[0]
+    if features not in (None, built):
+        raise ValueError(f"{layer.name!r} was built for {built} features, sequences have {features}")
+    sizes = layer.state_size if isinstance(layer.state_size, (list, tuple)) else [layer.state_size]
+    batch = sequences.shape[0]
+    fits = len(states) == len(sizes) and all(
+        len(state.shape) == 2
+        and state.shape[1] == size
+        and (state.shape[0] in (1, batch) or None in (state.shape[0], batch))
+        for state, size in zip(states, sizes, strict=False)
+    )
+    if not fits:
+        wanted = ", ".join(f"({'batch' if batch is None else batch}, {size})" for size in sizes)
+        raise ValueError(
+            f"initial_state of shapes {_shapes(*states)} does not fit {layer.name!r}: give {wanted}"
+        )
+    rows = ops.shape(sequences)[0]
+    return [
+        ops.broadcast_to(state, (rows, size)) if state.shape[0] == 1 and batch != 1 else state
+        for state, size in zip(states, sizes, strict=True)
+    ]
+
+
+def _shapes(*tensors: Tensor) -> str:
+    return ", ".join(str(tuple(tensor.shape)) for tensor in tensors)

@@ -1,5 +1,6 @@
 """How do sequences enter a network, and how does its state outlast them?"""
 
+import math
 from typing import Any
 
 import keras
@@ -21,9 +22,9 @@ class Steps(keras.layers.Layer):
     """Lets sequences ``(batch, time, features)`` in, refuses those of length 0, and masks padding.
 
     Args:
-        mask_value: a step whose features all have this value is padding: the layers behind pass over it, and
-            Keras's losses leave it out. None: every step counts. A row that is all padding keeps the state
-            it began with, zeros.
+        mask_value: a step whose features all have this value, which may be NaN, is padding: the layers behind
+            pass over it, and Keras's losses leave it out. None: every step counts. A row that is all padding
+            keeps the state it began with, zeros.
 
     Raises:
         ValueError: on a call with sequences of length 0.
@@ -49,6 +50,8 @@ class Steps(keras.layers.Layer):
     def compute_mask(self, sequences: Any, previous_mask: Any = None) -> Any:
         if self.mask_value is None:
             return previous_mask
+        if math.isnan(self.mask_value):  # NaN equals nothing, itself not either
+            return ops.logical_not(ops.all(ops.isnan(sequences), axis=-1))
         return ops.any(ops.not_equal(sequences, self.mask_value), axis=-1)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -133,7 +136,8 @@ class Carried(keras.layers.Wrapper):
         layer: a recurrent layer of :mod:`kerasdl.layers`, with ``return_sequences`` and ``return_state``.
 
     Raises:
-        ValueError: a layer that does not return both, or an input whose batch size is left open.
+        ValueError: a layer that does not return both, an input whose batch size is left open, or, on a call,
+            a batch of another size.
     """
 
     def __init__(self, layer: keras.layers.Layer, **kwargs: Any) -> None:
@@ -155,6 +159,12 @@ class Carried(keras.layers.Wrapper):
         ]
 
     def call(self, sequences: Any, mask: Any = None, training: bool = False) -> Any:
+        rows, built = sequences.shape[0], self.states[0].shape[0]
+        if rows not in (None, built):
+            raise ValueError(
+                f"a batch of {rows}, and {self.name!r} carries the states of {built} rows: "
+                f"give batch_size={built}"
+            )
         # A copy: PyTorch could not go back through a variable that is assigned to below.
         before = [ops.stop_gradient(state + 0.0) for state in self.states]
         outputs, *after = self.layer(sequences, initial_state=before, mask=mask, training=training)

@@ -1,12 +1,24 @@
-"""A backend without kernels, Keras's NumPy as the example: the layers run on Keras's own loop."""
+"""Where a kernel cannot run, Keras's own loop does: on a backend without kernels, and while others look on.
+
+The backend without kernels is Keras's NumPy; the others are torch's compiler, its function transforms and its
+automatic casts.
+"""
 
 import importlib.util
 import os
 import subprocess
 import sys
 
+import keras
+import numpy as np
 import pytest
+from oracles import close, drawn, gradients
 from places import CHECKOUT
+
+from kerasdl import layers
+from kerasdl.layers.cells.base import REGISTRY
+
+on_torch = pytest.mark.skipif(keras.backend.backend() != "torch", reason="concerns torch")
 
 SCRIPT = """
 import keras, numpy as np
@@ -45,3 +57,76 @@ def test_a_backend_without_kernels_runs_on_keras_loop():
         check=False,
     )
     assert run.stdout == "answered\n", run.stderr[-2000:]
+
+
+def built(kind, **arguments):
+    layer = kind(3, **arguments)
+    layer.build((2, 3, 4))
+    layer.set_weights(drawn(layer))
+    return layer
+
+
+def inputs():
+    return np.random.default_rng(0).normal(size=(2, 3, 4)).astype("float32")
+
+
+@on_torch
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's forward mode loads it
+@pytest.mark.parametrize("name", REGISTRY)
+def test_function_transforms_answer_as_the_tape_does(name):
+    import torch
+
+    layer, x = built(REGISTRY[name].layer), torch.tensor(inputs())
+    (slope,) = gradients(lambda x: keras.ops.sum(layer(x)), inputs())
+    assert close(torch.func.grad(lambda x: layer(x).sum())(x), slope, 1e-6)
+    one_by_one = torch.func.vmap(lambda row: layer(row[None])[0])(x)
+    assert close(one_by_one, layer(x).detach(), 1e-6)
+    assert close(torch.func.jvp(layer, (x,), (x,))[1], torch.func.jvp(loop_of(name), (x,), (x,))[1], 1e-5)
+
+
+def loop_of(name):
+    """Keras's own loop over the cell, with the weights that ``built`` gives."""
+    entry = REGISTRY[name]
+    return built(lambda units: keras.layers.RNN(entry.cell(units)))
+
+
+@on_torch
+@pytest.mark.parametrize("name", REGISTRY)
+def test_autocast_computes_as_it_does_in_keras_loop(name):
+    import torch
+
+    layer, stock, x = built(REGISTRY[name].layer), loop_of(name), torch.tensor(inputs(), requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        found, expected = layer(x), stock(x)
+    assert found.dtype == expected.dtype
+    assert close(found.detach(), expected.detach(), 1e-6)
+    (slope,), (wanted,) = (torch.autograd.grad(y.float().sum(), x) for y in (found, expected))
+    assert close(slope, wanted, 1e-6)
+
+
+@on_torch
+@pytest.mark.parametrize("name", ["GRU", "LSTM"])  # Keras's SimpleRNN, and its RNN, cannot (3.15)
+def test_a_layer_compiles_as_one_graph_where_stock_does(name):
+    import torch
+
+    x, found = torch.tensor(inputs()), []
+    for home in (layers, keras.layers):
+        layer = built(getattr(home, name))
+        torch.compiler.reset()
+        whole = torch.compile(layer, backend="aot_eager", fullgraph=True)
+        found += [whole(x).detach(), layer(x).detach()]
+    assert all(close(one, found[0], 1e-6) for one in found)
+
+
+@on_torch
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning", "ignore::UserWarning:torch")
+def test_a_compiled_model_trains_as_stock_does():
+    losses = []
+    for home in (layers, keras.layers):
+        layer = built(home.LSTM)
+        steps = keras.Input((3, 4))
+        model = keras.Model(steps, layer(steps))
+        model.compile("sgd", "mse", jit_compile=True)
+        losses.append(model.fit(inputs(), np.ones((2, 3)), epochs=3, verbose=0).history["loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)

@@ -41,6 +41,9 @@ class Kernel(Protocol):
             time axis of 1; the last states.
         """
 
+    def serves(self, x: Tensor) -> bool:
+        """Return whether a call can be run here at this moment: no tracer or transformation forbids it."""
+
     def has_cudnn(self, layer: Any, mask: Tensor | None) -> bool:
         """Return whether stock Keras would run this layer on cuDNN."""
 

@@ -157,6 +157,11 @@ def _backward(cell: Arithmetic, sequences: bool, kept: Any, gradient: Any) -> An
 _recur.defvjp(_forward, _backward)
 
 
+def serves(x: Tensor) -> bool:
+    """Return whether a call can be run here: see :class:`kerasdl.layers.kernels.Kernel`."""
+    return True
+
+
 def has_cudnn(layer: Any, mask: Tensor | None) -> bool:
     """Return whether stock Keras would run this layer on cuDNN."""
     return jax.default_backend() == "gpu" and type(layer.cell).__name__ == "LSTMCell" and mask is None

@@ -70,7 +70,7 @@ def recur(
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
     """Run a cell over time: see :class:`kerasdl.layers.kernels.Kernel`."""
     forward, backward = _programs(cell, len(states), tuple(weights), mask is not None, sequences)
-    masks = [] if mask is None else [tf.cast(mask, "bool")]
+    masks = [] if mask is None else [mask]
 
     @tf.custom_gradient
     def run(*tensors: Tensor) -> Any:
@@ -189,6 +189,11 @@ def _programs(
         return (d_x, *map(tf.transpose, d_states), *(every[name] for name in names))
 
     return forward, backward
+
+
+def serves(x: Tensor) -> bool:
+    """Return whether a call can be run here: see :class:`kerasdl.layers.kernels.Kernel`."""
+    return True
 
 
 def has_cudnn(layer: Any, mask: Tensor | None) -> bool:

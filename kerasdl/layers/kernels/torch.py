@@ -67,11 +67,11 @@ def recur(
     sequences: bool = True,
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
     """Run a cell over time: see :class:`kerasdl.layers.kernels.Kernel`."""
-    if mask is not None:
-        mask = mask.bool()
     fused = cell.fused == "lstm" and x.dtype == torch.float32 and x.device.type == "cpu" and "bias" in weights
     if fused and mask is None:
         outputs, last_states = _fused_lstm(x, states, weights)
+        if torch.is_grad_enabled():  # copies, which the user may change: the way back needs the originals
+            outputs, last_states = outputs.clone(), [state.clone() for state in last_states]
     else:
         arguments = (cell, mask, len(states), tuple(weights), x, *states, *weights.values())
         outputs, *last_states = _Recurrence.apply(*arguments)
@@ -129,7 +129,13 @@ class _Recurrence(torch.autograd.Function):
             context.cell, context.mask, context.count, context.names = cell, mask, count, names
             context.saved = saved
             context.save_for_backward(x, outputs, *arguments)
-        return outputs[1:].transpose(0, 1), *present
+        wanted = outputs[1:].transpose(0, 1)
+        if keep:  # copies, which the user may change: the way back needs the originals
+            wanted, present = (
+                wanted.clone(memory_format=torch.contiguous_format),
+                [p.clone() for p in present],
+            )
+        return wanted, *present
 
     @staticmethod
     def backward(context: Any, d_outputs: Tensor, *d_states: Tensor) -> Any:
@@ -168,6 +174,20 @@ class _Recurrence(torch.autograd.Function):
             d_x = (dz @ weights["kernel"].T).view(x.shape[1], x.shape[0], x.shape[2]).transpose(0, 1)
         every["kernel"] = OPS.outer(x.transpose(0, 1).flatten(0, 1), dz)
         return None, None, None, None, d_x, *d_states, *(every[name] for name in context.names)
+
+
+def serves(x: Tensor) -> bool:
+    """Return whether a call can be run here: see :class:`kerasdl.layers.kernels.Kernel`.
+
+    A compiler or an exporter wants to see the operations; ``torch.func`` asks for rules that the pass here
+    lacks; autocast would have it compute in two precisions at once.
+    """
+    return not (
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+        or torch._C._are_functorch_transforms_active()
+        or torch.is_autocast_enabled(x.device.type)
+    )
 
 
 def has_cudnn(layer: Any, mask: Tensor | None) -> bool:
