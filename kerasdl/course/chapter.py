@@ -23,6 +23,7 @@ import re
 import shutil
 import sys
 import tempfile
+import textwrap
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
@@ -130,7 +131,7 @@ class Chapter:
 
     def uses(self, data: Any) -> Any:
         """Print and record which source a set of :mod:`kerasdl.datasets` came from, and return the set."""
-        print(data.note)
+        print(textwrap.fill(data.note, 80, subsequent_indent="  ", break_on_hyphens=False))
         self._result.data[type(data).__name__] = data.source
         return data
 

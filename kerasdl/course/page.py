@@ -75,9 +75,9 @@ def headlines(result: Result) -> list[Trained]:
 
 
 def titled(name: str) -> str:
-    """A chapter's number and title; the name of what is not a chapter of the course."""
+    """A chapter's number and title, up to its colon; the name of what is not a chapter of the course."""
     script = next((script for script in syllabus.scripts() if script.name == name), None)
-    return f"{script.number} {script.title}" if script else name
+    return f"{script.number} {script.title.partition(':')[0]}" if script else name
 
 
 def _measured(run: Result | None, name: str) -> str:

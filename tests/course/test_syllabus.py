@@ -1,6 +1,7 @@
 import pytest
+from places import CHECKOUT
 
-from kerasdl.course import syllabus
+from kerasdl.course import page, syllabus
 
 OPENING = "# %% [markdown]\n# # A title\n#\n# What it does. And more.\n\n# %%\n"
 SCRIPT = (
@@ -91,3 +92,12 @@ def test_what_a_chapter_lacks_is_named(script, old, new, words):
 def test_a_script_of_ones_own_is_run_by_python(script):
     with pytest.raises(ValueError, match=r"python mine\.py"):
         syllabus.find("mine.py")
+
+
+def test_the_readme_shows_the_page_of_the_present_course():
+    shown = (
+        (CHECKOUT / "README.md").read_text(encoding="utf-8").split("and ends like this:")[1].split("```")[1]
+    )
+    assert max(map(len, shown.splitlines())) <= 80
+    for found in syllabus.scripts():
+        assert page.titled(found.name) in shown
