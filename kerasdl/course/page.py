@@ -105,8 +105,8 @@ def _next(found: Sequence[Result], out: Path) -> str:
     commands = {
         f"kerasdl results {name}{where}": "all numbers of a chapter",
         f"kerasdl list {name}": "its settings",
-        f"kerasdl run {name} --set {change}": "the chapter with one of them changed",
-        f"kerasdl run {name}": "the chapter in full",
+        f"kerasdl run {name} --set {change}": "with one of them changed",
+        f"kerasdl run {name}": "the whole of it, in full",
         f"kerasdl answers {name}": "answers to its exercises",
     }
     wide = min(max(map(len, commands)), 46) + 2
