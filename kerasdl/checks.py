@@ -1,4 +1,8 @@
-"""Is this argument fit to use? Each answer is one line: the argument, its value, the mend."""
+"""Is this argument fit to use? Each function returns the value it is given, or raises.
+
+The error is one line that names the argument, its value and the mend. Here too is what keeps the old name of
+a renamed argument working.
+"""
 
 import functools
 import warnings

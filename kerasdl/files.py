@@ -1,4 +1,7 @@
-"""Where do our files lie, and how is one written or trusted?"""
+"""Where do our files lie, and how is one written whole?
+
+Names of folders go in and paths come out; contents go in and a complete file, or none, comes out.
+"""
 
 import hashlib
 import os

@@ -1,4 +1,8 @@
-"""Which name was meant? Needs nothing but the standard library, so that the command line answers at once."""
+"""Which name was meant?
+
+A word and the known names go in; out comes the word, or an error with the nearest name. Only the standard
+library is needed, so that the command line answers at once.
+"""
 
 import difflib
 from collections.abc import Iterable

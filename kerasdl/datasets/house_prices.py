@@ -1,7 +1,7 @@
 """What did houses sell for, and what is known about each?
 
-Two tables with the 79 columns that Dean De Cock gathered ("Ames, Iowa: Alternative to the Boston Housing
-Data", Journal of Statistics Education 19(3), 2011), and the submission form of Kaggle's competition.
+Out come two tables with the 79 columns that Dean De Cock gathered ("Ames, Iowa: Alternative to the Boston
+Housing Data", Journal of Statistics Education 19(3), 2011), and the submission form of Kaggle's competition.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
 """Where does a file come from, and can it be trusted?
 
-The search goes from the folder in ``KERASDL_DATA`` to the cache to what the package carries, and a file is
-handed out only after its size and SHA-256 agree with ``data/catalogue.json``.
+In goes a data set's name; out come its files and where they were found. The search goes from the folder in
+``KERASDL_DATA`` to the cache to what the package carries, and a file is handed out only after its size and
+SHA-256 agree with ``data/catalogue.json``.
 """
 
 import os
@@ -17,7 +18,7 @@ from kerasdl.datasets.download import fetch
 
 @dataclass(frozen=True)
 class FileCheck:
-    """How one file fares in one place; ``state`` is ``"ok"``, ``"damaged"`` or ``"absent"``."""
+    """The state of one file in one place: ``"ok"``, ``"damaged"`` or ``"absent"``."""
 
     file: str
     source: str

@@ -15,7 +15,7 @@ from kerasdl.scratch.network import Network
 
 @dataclass(frozen=True)
 class GradientError:
-    """How far back-propagation and central differences part on one array, and where they part most.
+    """How much back-propagation and central differences differ on one array, and where they differ most.
 
     Attributes:
         name: the parameter's or input's name.
@@ -128,7 +128,7 @@ def gradient_check(
     The scalar is the loss, if ``layer`` is a loss; the training loss, if it is a `Network` and ``inputs`` are
     ``(x, target)``; else a fixed random projection Σ r ⊙ output. Every pass runs on a fresh copy, so dropout
     draws one mask throughout, and ``layer`` stays as it was. Keep inputs away from kinks (ReLU at 0, a tie of
-    two maxima): there the two sides differ by right.
+    two maxima): there the two rightly differ.
 
     Args:
         layer: anything with ``forward``, ``backward``, ``parameters`` and ``gradients``.

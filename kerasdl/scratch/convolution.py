@@ -113,12 +113,12 @@ class Convolution2D(Sliding):
 
 
 class MaxPooling2D(Sliding):
-    """The largest value in each window, channel by channel; the gradient goes to the place it came from.
+    """The largest value in each window, channel by channel; the gradient goes back to where that value stood.
 
     Args:
         size: window, down and across; one number serves both.
         strides: step of the window; ``None`` is ``size``.
-        padding: ``"valid"`` or ``"same"`` (padding never wins).
+        padding: ``"valid"`` or ``"same"``; padding is never the largest.
 
     Where several are largest, the first takes the gradient.
 

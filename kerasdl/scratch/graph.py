@@ -14,7 +14,7 @@ from kerasdl.scratch.regularisation import dropout
 
 
 class Add(Layer):
-    """x + y. A sum hands the gradient on to both terms as it is. Both have one shape.
+    """x + y, of two arrays of one shape. A sum hands the gradient on to both terms unchanged.
 
     Example:
         >>> add = Add()
@@ -32,7 +32,7 @@ class Add(Layer):
 
 
 class Multiply(Layer):
-    """x ⊙ y. A product hands the gradient on to each factor, times the other one. Both have one shape.
+    """x ⊙ y, of two arrays of one shape. A product hands each factor the gradient times the other factor.
 
     Example:
         >>> multiply = Multiply()
@@ -138,7 +138,7 @@ class ReLU(Layer):
 
 
 class LeakyReLU(Layer):
-    """x for x > 0, else αx: no unit is ever quite dead (Maas, Hannun & Ng 2013).
+    """x for x > 0, else αx: every unit keeps a gradient (Maas, Hannun & Ng 2013).
 
     Args:
         negative_slope: α, at least 0; 0.01 as in the paper (``keras.layers.LeakyReLU`` has 0.3).
@@ -161,7 +161,7 @@ class ELU(Layer):
     """x for x > 0, else α (eˣ − 1): smooth at 0 if α = 1, with a mean nearer 0 (Clevert et al. 2016).
 
     Args:
-        alpha: α, at least 0; minus it is the lower bound of the output.
+        alpha: α, at least 0; the output stays above −α.
     """
 
     def __init__(self, alpha: float = 1.0) -> None:
@@ -228,7 +228,7 @@ class Maxout(Layer):
 
 
 class Dropout(Layer):
-    """`dropout` as a layer: the way back uses the mask of the way forward. Outside training it does nothing.
+    """`dropout` as a layer: backward uses the mask of the forward pass. Outside training it does nothing.
 
     Args:
         p: probability of dropping, in [0, 1].

@@ -37,8 +37,9 @@ class MeanSquaredError(Layer):
 class SoftmaxCrossEntropy(Layer):
     """−Σ target · log softmax(logits), averaged over rows. Its gradient is softmax − target, over the rows.
 
-    Softmax and logarithm are taken together, so that logits of ±10⁴ lose nothing. ``logits`` are
-    ``(..., classes)``; the target is either whole numbers ``(...)`` or probabilities ``(..., classes)``.
+    Softmax and logarithm are computed together, so that logits of ±10⁴ neither overflow nor lose digits.
+    ``logits`` are ``(..., classes)``; the target is either whole numbers ``(...)`` or probabilities
+    ``(..., classes)``.
 
     Raises:
         ValueError: shapes do not fit, a label lies outside the classes, or probabilities do not sum to 1.

@@ -16,8 +16,7 @@ def l2_penalty(weights: ArrayLike, strength: float) -> tuple[float, np.ndarray]:
     """Return the weight-decay penalty λ/2 ‖w‖² and its gradient λw (Krogh & Hertz 1992).
 
     Add the value to the *mean* loss of the batch and the gradient to the weights' own; biases are left
-    alone. SGD then multiplies the weights by 1 − ηλ at each step. Other homes of the same idea scale λ
-    differently:
+    alone. SGD then multiplies the weights by 1 − ηλ at each step. Others scale λ differently:
 
     - ``keras.regularizers.L2(l)`` adds l‖w‖² without the ½: λ here is l = λ/2 there.
     - Some texts divide by the examples, λ/(2n) ‖w‖² beside a *sum* of losses.
