@@ -14,6 +14,8 @@ moves). Everything here is NumPy or pandas in and out.
 from kerasdl.shift import simulate
 from kerasdl.shift.base import DensityRatio
 from kerasdl.shift.combined import ShiftTest
+from kerasdl.shift.compare import compare
+from kerasdl.shift.comparison import Comparison
 from kerasdl.shift.covariate import DiscriminativeRatio
 from kerasdl.shift.dependence import DependenceWarning
 from kerasdl.shift.detect import BBSDTest, KSTest, ShiftResult
@@ -44,6 +46,7 @@ __all__ = [
     "ULSIF",
     "BBSDTest",
     "C2STest",
+    "Comparison",
     "DensityRatio",
     "DependenceWarning",
     "DiscriminativeRatio",
@@ -59,6 +62,7 @@ __all__ = [
     "Risk",
     "ShiftResult",
     "ShiftTest",
+    "compare",
     "diagnose",
     "effective_sample_size",
     "flatten_weights",

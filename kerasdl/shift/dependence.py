@@ -8,6 +8,7 @@ hundred of them tell less than a hundred, and it alarms too often.
 import warnings
 
 import numpy as np
+from scipy.stats import rankdata
 
 from kerasdl.shift.tables import Table
 
@@ -68,7 +69,7 @@ def warn_of_dependence(table: Table, mend: str) -> None:
     names, X = number_columns(table)
     if len(X) < 40 or not X.shape[1]:
         return
-    r = autocorrelation(X, 1)
+    r = np.where(_varied(X), autocorrelation(rankdata(X, axis=0), 1), 0.0)
     strongest = int(np.argmax(np.abs(r)))
     if abs(r[strongest]) > max(ALIKE, SURE / np.sqrt(len(X))):
         warnings.warn(
@@ -86,6 +87,12 @@ def warn_of_dependence(table: Table, mend: str) -> None:
             DependenceWarning,
             stacklevel=4,
         )
+
+
+def _varied(X: np.ndarray) -> np.ndarray:
+    """Return which columns vary throughout: of one that is nearly always 0, neighbours say nothing."""
+    most = np.array([np.unique(column, return_counts=True)[1].max() for column in X.T])
+    return most < 0.8 * len(X)
 
 
 def _twins(X: np.ndarray) -> float:
