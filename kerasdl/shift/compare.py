@@ -58,6 +58,7 @@ def compare(
 
     Example:
         >>> rng = np.random.default_rng(0)
+        >>> import pandas as pd
         >>> before = pd.DataFrame({"age": rng.normal(40, 9, 300), "town": rng.choice(["A", "B"], 300)})
         >>> now = before.assign(age=rng.normal(46, 9, 300))
         >>> found = compare(before, now)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 1200px; color: #222; padding: 0 1em }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 1200px; color: #222 }
 h1 { font-size: 1.4em; padding: .5em .7em; border-radius: .3em }
 h1.shift { background: #fde3cf } h1.calm { background: #dcefe3 }
 img { max-width: 100% } .wide { overflow-x: auto }
