@@ -153,6 +153,12 @@ ENTRIES = {
         "torch.nn.LSTM owns its weights; torch.nn.functional has no LSTM that takes ours",
         "torch 2.13",
     ),
+    "function_transforms": Entry(
+        "torch._C._are_functorch_transforms_active",
+        "under torch.func our recurrent layers leave the loop to Keras, whose operations it follows; torch "
+        "asks for no such question in public",
+        "torch 2.13",
+    ),
     # scikit-learn.
     "safe_indexing": Entry(
         "sklearn.utils._safe_indexing",

@@ -382,6 +382,18 @@ def test_still_fused_lstm():
     assert not hasattr(torch.nn.functional, "lstm")
 
 
+@on("torch")
+def test_still_function_transforms():
+    import torch
+
+    def active(x):
+        return x * torch._C._are_functorch_transforms_active()
+
+    assert float(active(torch.ones(()))) == 0
+    assert float(torch.func.grad(active)(torch.ones(()))) == 1
+    assert not [name for name in dir(torch.func) if "active" in name]
+
+
 def test_still_safe_indexing():
     assert borrowed.safe_indexing(["a", "b", "c"], [2, 0]) == ["c", "a"]
     assert "safe_indexing" not in dir(sklearn.utils)
