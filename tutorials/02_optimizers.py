@@ -338,6 +338,7 @@ for name, value in accuracy.items():
         reference=nearest,
         source="nearest neighbour",
         tolerance=0.003,
+        headline=name in ("SGD", "Adam"),
     )
 chapter.finish()
 

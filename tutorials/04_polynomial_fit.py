@@ -336,9 +336,8 @@ worst = (learned["Keras"] - learned["truth"]).abs().max()
 AGREE = 1e-5  # the share by which float32 may differ; it counts while the errors are still large
 for side, highest in (("training error", 1.4e-4), ("test error", 1.5e-4)):
     share = 1e-6 + AGREE * right[side]
-    chapter.trained(
-        f"cubic: {side}", right[side], (7e-5, highest), reference=1e-4, source=SOURCE, tolerance=share
-    )
+    known = {"reference": 1e-4, "source": SOURCE, "headline": side == "test error"}
+    chapter.trained(f"cubic: {side}", right[side], (7e-5, highest), tolerance=share, **known)
 chapter.trained(
     "cubic: worst coefficient error", worst, (0, 0.05), reference=0, source="the truth", tolerance=1e-4
 )
@@ -348,7 +347,8 @@ for name, value, band, published, tolerance in (
     ("two examples: training error", two["training error"], (0, 5), 1.2, 1e-3),
     ("two examples: test error", two["test error"], (5, 800), 166, 0.1),
 ):
-    chapter.trained(name, value, band, reference=published, source=SOURCE, tolerance=tolerance)
+    known = {"reference": published, "source": SOURCE, "headline": name == "two examples: test error"}
+    chapter.trained(name, value, band, tolerance=tolerance, **known)
 chapter.finish()
 
 # %% [markdown]

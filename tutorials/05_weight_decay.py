@@ -309,9 +309,8 @@ for name, small, large, alone in (
         ("batch 1, by hand: ‖w‖", one_by_one[name], alone, EARLIER),
     ):
         called = f"{name}, {what}" if "batch" in what else f"{name}: {what}"
-        chapter.trained(
-            called, value, band, reference=published, source=source, tolerance=1e-4 * max(1, band[1])
-        )
+        known = {"reference": published, "source": source, "headline": what == "test loss"}
+        chapter.trained(called, value, band, tolerance=1e-4 * max(1, band[1]), **known)
 chapter.finish()
 
 # %% [markdown]

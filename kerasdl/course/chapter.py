@@ -123,7 +123,7 @@ class Chapter:
         if self._script and (asked.set or not own):
             # A copy may be wrong anywhere, and shows where; of the chapter itself only a setting can.
             sys.excepthook = partial(_explain, f"{called}, {' '.join(asked.set)}" if own else "")
-        self._started = time.perf_counter()
+        self._started = time.perf_counter(), time.process_time()
         # What an earlier run found must not stand beside what this one makes.
         (self.folder / results.FILE).unlink(missing_ok=True)
         many = f", {asked.devices} devices" if asked.devices > 1 else ""
@@ -267,7 +267,8 @@ class Chapter:
         from kerasdl.course import report
 
         result = self._result
-        result.seconds = time.perf_counter() - self._started
+        started, at_work = self._started
+        result.seconds, result.busy = time.perf_counter() - started, time.process_time() - at_work
         result.versions = _versions(self.backend)
         full = reached.on(result.data, reached.read(self._course, self.name))
         result.full_seconds = full.get("seconds")

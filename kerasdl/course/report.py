@@ -36,7 +36,9 @@ def show(found: list[Result]) -> None:
         if result.exact:
             out.print(_exact_table(result))
         if result.trained:
+            out.print()
             out.print(_trained_table(result))
+    out.print()
     out.print(_legend(found), style="dim")
 
 
@@ -49,7 +51,7 @@ def _setting(result: Result) -> str:
 def _table(heading: str) -> Table:
     """A table without rules: a mark, a name that may take several lines, and numbers to follow."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=True, header_style="bold")
-    table.add_column("")
+    table.add_column("", min_width=1)
     table.add_column(heading, ratio=1)
     return table
 

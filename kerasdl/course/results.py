@@ -90,6 +90,7 @@ class Result:
         data: for each data set, which source was used.
         versions: of Python, kerasdl, Keras and the backend.
         seconds: from the chapter's start to its end, imports of the backend included.
+        busy: seconds for which the processor worked on it, all threads together.
         full_seconds: how long the full setting took when it was last recorded.
         figures: name → what it shows, in a sentence.
         checks: in the order of the chapter.
@@ -104,6 +105,7 @@ class Result:
     data: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    busy: float = 0.0
     full_seconds: float | None = None
     figures: dict[str, str] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
