@@ -15,7 +15,10 @@ from kerasdl.plots.style import MARKERS, PALETTE, Colour, canvas, figure_of
 
 
 def heat_map(table: pd.DataFrame, x: str, y: str, value: str = "valid", label: str = "error") -> Figure:
-    """Draw a grid search's scores over two of its settings; where others varied, the mean over them.
+    """Draw a grid search's scores over two of its settings; where others varied, the least over them.
+
+    The darkest cell is then the search's choice: a mean over good and bad ones would hide it. Where there
+    are more than two settings, :func:`kerasdl.plots.dots` shows every candidate.
 
     Args:
         table: of :class:`kerasdl.selection.GridSearch`, or any tidy table.
@@ -23,7 +26,9 @@ def heat_map(table: pd.DataFrame, x: str, y: str, value: str = "valid", label: s
         value: the column to show.
         label: the value's name and unit.
     """
-    cells = table.pivot_table(value, y, x)
+    cells = table.pivot_table(value, y, x, aggfunc="min")
+    if table.groupby([y, x]).size().max() > 1:
+        label = f"{label}, least over the other settings"
     with canvas(width=max(4.5, 1.1 * cells.shape[1] + 2), height=max(2.6, 0.55 * cells.shape[0] + 1.4)) as (
         figure,
         axes,

@@ -81,3 +81,17 @@ def test_without_jupytext_the_command_that_installs_it_is_given(monkeypatch, cap
     monkeypatch.setattr(notebook.importlib, "import_module", missing)
     assert cli.main(["notebook", "4", "--to", str(tmp_path)]) == 1
     assert "jupytext is not installed: pip install 'kerasdl[notebook]'" in capsys.readouterr().err
+
+
+def test_a_notebook_answers_what_it_does_not_understand_in_one_line(monkeypatch, tmp_path):
+    from places import CHECKOUT
+
+    monkeypatch.setenv("PYTHONPATH", str(CHECKOUT))
+    node = notebook.of(syllabus.find("4"), settings=["noise=1.0"])
+    node.cells = [cell for cell in node.cells if cell.cell_type == "code"][:1]
+    node.cells[0].source = node.cells[0].source.replace("--set noise=1.0", "--devices -3")
+    client = nbclient.NotebookClient(
+        node, timeout=600, allow_errors=True, resources={"metadata": {"path": tmp_path}}
+    )
+    (output,) = client.execute().cells[0].outputs
+    assert output.traceback == ["argument --devices: '-3' is not a whole number of at least 1"]

@@ -67,3 +67,12 @@ def test_a_heat_map_has_a_cell_for_each_pair_of_settings():
     ax = plots.heat_map(table, "rate", "l2").axes[0]
     assert [text.get_text() for text in ax.texts] == ["4", "2", "3", "1"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("rate", "l2")
+
+
+def test_a_heat_map_over_several_candidates_shows_the_one_that_a_search_chooses():
+    table = pd.DataFrame(
+        {"rate": [0.1, 0.1, 0.2], "l2": 1, "kind": ["a", "b", "a"], "valid": [9.0, 1.0, 2.0]}
+    )
+    figure = plots.heat_map(table, "rate", "l2")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["1", "2"]
+    assert "least over the other settings" in figure.axes[1].get_ylabel()
