@@ -13,6 +13,7 @@ moves). Everything here is NumPy or pandas in and out.
 
 from kerasdl.shift import simulate
 from kerasdl.shift.base import DensityRatio
+from kerasdl.shift.batches import BatchMonitor, BatchResult
 from kerasdl.shift.combined import ShiftTest
 from kerasdl.shift.compare import compare
 from kerasdl.shift.comparison import Comparison
@@ -24,7 +25,7 @@ from kerasdl.shift.em import LabelShiftEM
 from kerasdl.shift.gate import flatten_weights
 from kerasdl.shift.label import BBSE, RLLS, LabelShiftWarning
 from kerasdl.shift.mean_matching import KernelMeanMatching
-from kerasdl.shift.monitors import ADWIN, DDM, HDDM, PageHinkley
+from kerasdl.shift.monitors import ADWIN, DDM, EDDM, HDDM, KSWIN, PageHinkley
 from kerasdl.shift.multivariate import C2STest, LSDDTest, MMDTest
 from kerasdl.shift.overlap import OverlapWarning
 from kerasdl.shift.weights import (
@@ -39,12 +40,16 @@ __all__ = [
     "ADWIN",
     "BBSE",
     "DDM",
+    "EDDM",
     "HDDM",
     "KLIEP",
+    "KSWIN",
     "RLLS",
     "RULSIF",
     "ULSIF",
     "BBSDTest",
+    "BatchMonitor",
+    "BatchResult",
     "C2STest",
     "Comparison",
     "DensityRatio",

@@ -47,6 +47,9 @@ class Monitor(BaseEstimator, ABC):
         return [position for position, x in enumerate(values) if self.update(x)]
 
 
+SIDES = ("rise", "fall", "both")
+
+
 def confidence(argument: str, value: float) -> float:
     """Return ``value`` if it is a probability above 0 and below 1.
 

@@ -43,3 +43,15 @@ def test_memory_of_adwin_grows_with_the_logarithm():
     monitor = shift.ADWIN(clock=4096)
     monitor.update_many([0.0] * 100_000)
     assert sum(len(row) for row in monitor._rows) <= 5 * 17
+
+
+def test_adwin_finds_changes_where_river_does():
+    """river 0.26.1, ``ADWIN()`` on the same streams."""
+    assert shift.ADWIN().update_many([0.0] * 500 + [1.0] * 500) == [511]
+
+
+def test_what_is_left_after_a_cut_is_the_newer_part():
+    monitor = shift.ADWIN()
+    monitor.update_many([0.0] * 500 + [1.0] * 12)
+    assert monitor.n_updates <= 16
+    assert monitor.mean > 0.7

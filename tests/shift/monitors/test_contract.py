@@ -18,17 +18,21 @@ from kerasdl.shift.monitors import MONITORS, Monitor
 SETTINGS = {
     "ADWIN": [shift.ADWIN()],
     "DDM": [shift.DDM()],
-    "HDDM": [shift.HDDM("A"), shift.HDDM("W")],
-    "PageHinkley": [shift.PageHinkley(threshold=20.0)],
+    "EDDM": [shift.EDDM()],
+    "HDDM": [shift.HDDM("A"), shift.HDDM("W"), shift.HDDM("A", side="both")],
+    "KSWIN": [shift.KSWIN(window=300, recent=100)],
+    "PageHinkley": [shift.PageHinkley(threshold=20.0), shift.PageHinkley(threshold=20.0, side="both")],
 }
 # A monitor of errors reads nothing outside [0, 1].
-OF_ERRORS = {"DDM", "HDDM"}
+OF_ERRORS = {"DDM", "EDDM", "HDDM"}
 # Known for its false alarms on steady streams, which grow with their length.
-RESTLESS = {"DDM"}
+RESTLESS = {"DDM", "EDDM"}
 BAD_SETTINGS = {
     "ADWIN": ({"delta": 0}, "delta=0: give a probability"),
     "DDM": ({"warning": 4}, r"warning=4, drift=3\.0"),
+    "EDDM": ({"drift": 0.99}, r"warning=0\.95, drift=0\.99"),
     "HDDM": ({"kind": "B"}, "kind='B' is not known"),
+    "KSWIN": ({"recent": 80}, "recent=80, window=100"),
     "PageHinkley": ({"threshold": 0}, "threshold=0"),
 }
 EVERY = [one for settings in SETTINGS.values() for one in settings]
@@ -83,6 +87,50 @@ def test_a_jump_of_the_error_rate_is_found_soon(monitor):
 def test_a_steady_stream_gives_few_alarms(monitor):
     if type(monitor).__name__ not in RESTLESS:
         assert sum(bool(clone(monitor).update_many(errors(0.1, 0.1, 750, seed))) for seed in range(20)) <= 2
+
+
+@each
+def test_one_change_is_told_once(monitor):
+    at = clone(monitor).update_many([0.0] * 500 + [1.0] * 500)
+    assert len(at) == 1
+    assert 500 <= at[0] < 600
+
+
+@pytest.mark.parametrize(
+    "monitor",
+    [
+        shift.ADWIN(),
+        shift.HDDM("A", side="both"),
+        shift.HDDM("W", side="fall"),
+        shift.KSWIN(window=300, recent=100),
+        shift.PageHinkley(threshold=20.0, side="both"),
+        shift.PageHinkley(threshold=20.0, side="fall"),
+    ],
+    ids=str,
+)
+def test_monitors_of_both_sides_find_a_fall_as_well(monitor):
+    assert clone(monitor).update_many([1.0] * 500 + [0.0] * 500)[0] < 600
+    for seed in range(3):
+        assert clone(monitor).update_many(errors(0.6, 0.1, 500, seed))[0] in range(500, 600)
+
+
+@pytest.mark.parametrize(
+    "monitor",
+    [
+        shift.ADWIN(),
+        shift.KSWIN(window=300, recent=100),
+        shift.PageHinkley(0.1, 30.0, side="both", scale="auto"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("unit", [1e-6, 0.01, 1e4])
+def test_the_unit_does_not_matter_to_monitors_of_any_number(monitor, unit):
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        stream = np.concatenate([rng.normal(size=1000), rng.normal(2, 1, 400)])
+        alarms = clone(monitor).update_many(stream)
+        assert len([at for at in alarms if at >= 1000]) >= 1
+        assert clone(monitor).update_many(unit * stream) == alarms
 
 
 @each
