@@ -19,7 +19,9 @@ BACKENDS = {"tensorflow", "jax", "torch"}
         "from kerasdl.course.cli import main; main(['list'])",
         "import kerasdl.datasets; kerasdl.datasets.house_prices()",
         "import kerasdl.scratch",
-        "import kerasdl.course.report, kerasdl.course.results",
+        "import kerasdl.course.report, kerasdl.course.results, kerasdl.course.page",
+        "from kerasdl.course.cli import main; main(['answers', '4'])",
+        "from kerasdl.course.cli import main; main(['data'])",
     ],
 )
 def test_what_needs_no_backend_loads_none(code):

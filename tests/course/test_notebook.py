@@ -35,6 +35,8 @@ def shows_its_figures(outputs, folder):
     assert found["fast"]
     assert len(pictures) >= len(found["figures"]) > 0
     assert all(picture.startswith(b"\x89PNG") for picture in pictures)
+    told = [o["data"]["text/plain"] for o in every if o["output_type"] == "display_data"]
+    assert any(text.endswith(": done") for text in told)
     stray = [o["data"]["text/plain"] for o in every if o["output_type"] == "execute_result"]
     assert not [text for text in stray if "Path(" in text or text.startswith(("<", "[<", "None"))]
     return found
