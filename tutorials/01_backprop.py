@@ -36,10 +36,11 @@ from kerasdl import datasets, models, plots, scratch, training
 # %% [markdown]
 # ## The question
 #
-# A network is a function with thousands of numbers in it. How do we find numbers that make it read a digit?
-# Move each one a little and see whether the answers improve: that costs two runs of the network for every
-# number. **Back-propagation** finds the direction for all of them in one run forward and one run backward.
-# Everything this chapter does by hand is in `kerasdl.scratch`, plain NumPy to be read beside it.
+# A network is a function with thousands of numbers in it, its weights. How do we find weights that make it
+# read a digit? We could move each one a little and see whether the answers improve, but that takes two runs
+# of the network for every weight. **Back-propagation** finds the direction for all of them in one run forward
+# and one run backward. This chapter builds it up from a single neuron. Everything it does by hand is in
+# `kerasdl.scratch`, plain NumPy to be read beside it.
 #
 # ## A neuron
 #
@@ -73,12 +74,12 @@ def perceptron(labels, passes=100):
 print(f"AND: {wrong_and} of 4 corners wrong; XOR: {wrong_xor} of 4 wrong, the best of 100 passes")
 
 # %% [markdown]
-# *Exclusive or* is beyond it, and no patience helps: the rule goes round in a circle. The answer asks for
-# $b \le 0$, $w_1 + b > 0$, $w_2 + b > 0$ and $w_1 + w_2 + b \le 0$. Add the middle two:
-# $w_1 + w_2 + 2b > 0$, so $w_1 + w_2 + b > -b \ge 0$, against the last. One line cannot do it (Minsky and
-# Papert, 1969); two can. A hidden layer with one neuron for OR and one for *not both*, and an output neuron
-# for AND, solve it with weights anybody can write down. What was missing is a rule that *finds* the weights
-# of a hidden layer.
+# *Exclusive or* is beyond it, and no patience helps: the rule goes round in a circle. A line that gives the
+# right answers at all four corners would need $b \le 0$, $w_1 + b > 0$, $w_2 + b > 0$ and
+# $w_1 + w_2 + b \le 0$. Add the middle two: $w_1 + w_2 + 2b > 0$, so $w_1 + w_2 + b > -b \ge 0$, which
+# contradicts the last. One line cannot do it (Minsky and Papert, 1969); two can. A hidden layer with one
+# neuron for OR and one for *not both*, and an output neuron for AND, solve it with weights anybody can write
+# down. What was missing is a rule that *finds* the weights of a hidden layer.
 
 # %%
 OR_AND_NOT_BOTH = np.array([[1.0, -1.0], [1.0, -1.0]]), np.array([-0.5, 1.5])
@@ -133,12 +134,22 @@ chapter.figure("activations", figure)
 # %% [markdown]
 # ## Losses
 #
-# The loss says how wrong an answer is; its gradient is what learning begins with. Take one sigmoid output
+# The loss says how wrong an answer is, and its gradient is what learning begins with. Take one sigmoid output
 # $p = \sigma(z)$ whose right answer is 1. The squared error $(p - 1)^2$ has the gradient
 # $2(p - 1)\,p(1 - p)$ in $z$. The **cross-entropy** $-\log p$ has the gradient $p - 1$. Both vanish when the
-# answer is right; but where it is confidently wrong the squared error teaches nothing either, because the
-# sigmoid is flat there. The logarithm undoes the sigmoid. For several classes, softmax and cross-entropy
-# together have just as plain a gradient: the probabilities given less the ones wanted.
+# answer is right. But where the answer is confidently wrong, the squared error teaches nothing either,
+# because the sigmoid is flat there. The logarithm of the cross-entropy undoes that.
+#
+# With several classes the network gives one number a class, the **logits** $z_k$. **Softmax** turns them into
+# probabilities, and the loss is the cross-entropy of the right class $t$:
+#
+# $$p_k = \frac{e^{z_k}}{\sum_j e^{z_j}}, \qquad L = -\log p_t, \qquad
+# \frac{\partial L}{\partial z_k} = p_k - [k = t].$$
+#
+# The gradient could not be plainer: the predicted probabilities minus the wanted ones.
+#
+# The table shows both losses for an output whose right answer is 1. Look at the row of $z = -6$, where the
+# network is sure of the wrong answer, and compare the two gradients.
 
 # %%
 z = np.array([-6.0, -2.0, 0.0, 2.0, 6.0])
@@ -203,6 +214,10 @@ chapter.table(graph)
 #
 # The first two change this layer; the third is the $\delta$ of the layer below. `scratch.Affine` is these
 # three lines, and a `scratch.Network` runs its layers forward, then backward in the opposite order.
+#
+# Training repeats three things: take a **batch** of examples, compute the gradient of their mean loss, and
+# move every weight a small step against it, $w \leftarrow w - \eta\, \partial L / \partial w$ with the
+# **learning rate** $\eta$. One **epoch** is one pass over the shuffled training set.
 
 # %%
 digits = chapter.uses(datasets.digits())
@@ -253,8 +268,8 @@ chapter.table(history.iloc[[0, len(history) // 4, -1]])
 # %% [markdown]
 # ### Is the gradient right?
 #
-# A wrong derivative rarely stops a network from learning; it only learns worse. So hold each gradient beside
-# a **central difference**, $(L(w + h) - L(w - h)) / 2h$, and count the error as
+# A wrong derivative rarely stops a network from learning; it only learns worse, and nobody notices. So we
+# compare each gradient with a **central difference**, $(L(w + h) - L(w - h)) / 2h$, and measure the error as
 # $\|a - b\| / (\|a\| + \|b\|)$. In double precision a correct gradient comes out below $10^{-7}$. Below, a
 # smaller network of this kind is checked array by array, and then once more with a fault planted: a ReLU that
 # hands on the gradient even where it was shut.
@@ -387,6 +402,14 @@ for name, accuracy in (("by hand", history["accuracy"]), ("in Keras", concise["v
 chapter.finish()
 
 # %% [markdown]
+# ## In short
+#
+# - A neuron is a weighted sum and an activation; a layer is many of them; a network is layers in a chain.
+# - One line cannot solve *exclusive or*. A hidden layer can, and back-propagation finds its weights.
+# - Back-propagation is the chain rule, applied from the loss backwards, each step with its own derivative.
+# - For softmax with cross-entropy the gradient at the logits is the predicted minus the wanted probabilities.
+# - A wrong gradient does not announce itself. Compare it with central differences.
+#
 # ## What to try
 #
 # - `--set hidden=()`: no hidden layer, so ten neurons side by side. How far do they get?

@@ -343,6 +343,15 @@ for name, value in accuracy.items():
 chapter.finish()
 
 # %% [markdown]
+# ## In short
+#
+# - The gradient gives a direction, not a distance. One rate for all directions is too large for the steep
+#   ones or too small for the flat ones.
+# - Momentum averages the zigzag away. AdaGrad, RMSProp and Adam divide by the size of the gradient, each
+#   weight by itself, so that steep and flat directions move alike.
+# - A rule and its learning rate belong together: what suits one ruins another.
+# - A smaller training loss need not mean a better answer on new pictures.
+#
 # ## What to try
 #
 # - `--set start=-7,0.001`: almost on the valley's floor. Which rules leave it all the same, and why?

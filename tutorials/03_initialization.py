@@ -102,6 +102,11 @@ print(f"Xavier's largest weight: {some_weights.max():.4f}; √(6/500) = {np.sqrt
 #
 # We note the root mean square of each layer's activations $h_l$ and of the gradient $\delta_l$ that reaches
 # it. The gradient of the weights is the product of such an $h$ and such a $\delta$, so it needs both.
+#
+# Each activation comes with its derivative, written as a function of its output: for tanh that is $1 - h^2$,
+# for ReLU 1 where the output is positive and else 0. The pictures are standardised, so that they enter the
+# first layer with a root mean square of 1, and nothing is trained yet: we only look at one pass forwards and
+# one back.
 
 # %%
 ACTIVATIONS = {
@@ -277,6 +282,11 @@ chapter.figure("symmetry", plots.lines(curves, "epoch", "training loss"))
 #
 # Now the deep networks, by plain gradient descent. One model for each activation is compiled; each start then
 # gives it new weights. ($\sigma = 1$ takes no part; the exercises ask why.)
+#
+# What should we expect? A start that keeps the scale gives every layer a gradient it can use, and the loss
+# falls from the first epoch on. A start that loses a constant factor a layer leaves the first layers
+# untouched; and what reaches the last layers is the same for every picture, so nothing can be learned from it
+# either.
 
 # %%
 TRAINED = ["σ = 0.01", "PyTorch", "Xavier (Keras)", "He"]
@@ -386,6 +396,14 @@ for name in ("PyTorch", "Xavier (Keras)", "He"):
 chapter.finish()
 
 # %% [markdown]
+# ## In short
+#
+# - In a deep chain every layer multiplies the scale of the signal and of the gradient. A factor other than 1,
+#   to the power of the depth, is nothing or infinity.
+# - The variance that keeps the scale is one over the number of inputs, times a constant of the activation: 1
+#   for tanh (Xavier, near zero), 2 for ReLU (He).
+# - Equal units stay equal. Weights must differ at the start, so they are drawn at random.
+#
 # ## What to try
 #
 # - `--set depth=10`: PyTorch's default again. Is it a bad start, or a start for shallower networks?

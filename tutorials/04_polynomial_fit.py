@@ -352,6 +352,15 @@ for name, value, band, published, tolerance in (
 chapter.finish()
 
 # %% [markdown]
+# ## In short
+#
+# - The training error says how well a model fits what it has seen; only unseen examples say what it has
+#   learned.
+# - Too simple: both errors are high. Too flexible for the data: the training error is low and the test error
+#   high.
+# - Test error against complexity is a U where data is scarce. With more data its right arm sinks.
+# - Hyperparameters are chosen on validation data, never on the training error and never on the test set.
+#
 # ## What to try
 #
 # - `--set noise=1.0`: where do the errors of the cubic settle now? And those of the line?

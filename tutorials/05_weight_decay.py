@@ -142,9 +142,10 @@ def train(model, weight_decay=None, epochs=settings.epochs):
 
 
 # %% [markdown]
-# The builder `models.linear(features, l2=l)` is the model written out above, with this $l$. For some epochs
-# we train all of them from the same start on the same batches. If the equations are right, they end at the
-# same weights.
+# The builder `models.linear(features, l2=l)` is the model written out above, with this $l$. Now there are
+# five ways to take the same step: the two penalties by hand, the layer with its regulariser, the builder with
+# its `l2`, and the optimizer's own decay. For some epochs we train all of them from the same start on the
+# same batches. If the equations are right, they end at the same weights.
 
 # %%
 some = min(10, settings.epochs)
@@ -245,7 +246,10 @@ print(f"test loss with all weights 0: {nothing:.4f}")
 #
 # ## How far to trust one draw?
 #
-# The published figures are one world each, and so are ours. By hand, many worlds can be trained at once.
+# The published figures are one world each, and so are ours. How much would another draw of the examples and
+# of the start change them? By hand, many worlds can be trained at once: all arrays get one more axis in
+# front, that of the worlds, and every step of gradient descent is one step in each of them. Then we look
+# where the middle 99 % of the results lie.
 
 
 # %%
@@ -314,6 +318,14 @@ for name, small, large, alone in (
 chapter.finish()
 
 # %% [markdown]
+# ## In short
+#
+# - With fewer examples than weights, what the data do not determine stays as it was at the start.
+# - A penalty $\tfrac{\lambda}{2} \lVert w \rVert^2$ shrinks the weights by $1 - \eta\lambda$ in each step of
+#   gradient descent. As a regulariser in Keras it is `L2(λ/2)`, in an optimizer `weight_decay=λ`.
+# - The bias is usually left free.
+# - Decay keeps weights from being nonsense. It does not replace data.
+#
 # ## What to try
 #
 # - `--set decay=30` and `--set decay=0.3`: which weights are too small, and which were not forgotten in time?

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Dropout: train a crowd, ask it once
 #
-# In each training step a random half of the units is silent, so none can lean on another. What it does to the
-# expectation, to the test error, and to a network whose teacher makes mistakes.
+# In each training step a random part of the units is silent, so none can lean on another. This chapter shows
+# what that does to the expectation, to the test error, and to a network whose teacher makes mistakes.
 
 # %%
 import kerasdl
@@ -59,6 +59,9 @@ x_test, y_test = pictures.x_test.reshape(len(pictures.x_test), -1), pictures.y_t
 # is dropped. With two hidden layers of 256 units there are $2^{512}$ ways to drop some of them. Each step
 # trains another of these thinned networks, and all share the same weights. The whole network at test time
 # stands in for their average.
+#
+# The rate $p$ is a hyperparameter, chosen before training: 0 is no dropout, and at 1 nothing is left to learn
+# with.
 #
 # ## From scratch
 
@@ -127,8 +130,13 @@ print(f"kept {kept:.4f}, mean output {expectation:.4f}, change at inference {sti
 # %% [markdown]
 # ## With the builder
 #
-# Two networks, one without dropout and one with it, start with the same weights and see the same batches.
-# (Put a `keras.Sequential` of your own in place of one of them.)
+# Two networks, one without dropout and one with it, start with the same weights and see the same batches. So
+# what differs at the end is the work of dropout alone. Each is trained twice, first on the labels as they are
+# and then, begun anew, on labels that are partly wrong. (Put a `keras.Sequential` of your own in place of one
+# of them.)
+#
+# How long and how fast depends on the pictures in use: the settings whose names begin with `digits` are for
+# the digits, the others for Fashion-MNIST.
 
 # %%
 if pictures.is_real:
@@ -208,9 +216,10 @@ for kind, share in gain.items():
 # %% [markdown]
 # ## At test time
 #
-# There are three ways to ask the network trained with dropout: whole, as the layer does by itself; with
-# dropout left on, a mistake that costs accuracy and gives another answer each time; and by what the whole
-# network stands in for, the average of many thinned networks' probabilities.
+# The network that was trained last has seen the mistaken labels, with dropout. There are three ways to ask
+# it: whole, as the layer does by itself; with dropout left on, a mistake that costs accuracy and gives
+# another answer each time; and by what the whole network stands in for, the average of many thinned networks'
+# probabilities.
 
 # %%
 model = networks["with dropout"][0]
@@ -263,6 +272,15 @@ chapter.trained(name, less, (-0.02, 0.02), reference=0, source=source, tolerance
 chapter.finish()
 
 # %% [markdown]
+# ## In short
+#
+# - Dropout silences a random part of the units in each training step and scales the others, so that the
+#   expectation stays the same.
+# - At test time nothing is dropped; the whole network stands in for the average of all thinned ones.
+# - It helps where a network could memorise mistakes. Where labels are right and pictures easy, it changes
+#   little.
+# - A training loss measured with units dropped cannot be compared with one without: measure both whole.
+#
 # ## What to try
 #
 # - `--set rates=0.5,0.5` and `--set rates=0.8,0.8`: when does dropping more begin to cost?

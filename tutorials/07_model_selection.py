@@ -109,6 +109,11 @@ print("rows that the two put in different folds:", strays)
 # validated: this is a **leak**. As steps of a pipeline they are fitted on the training part alone, in every
 # fold anew. A word that occurs in the validation part only is then all zeros, just as it will be for a house
 # not yet built.
+#
+# `make_pipeline` chains steps, `make_column_transformer` sends the numbers through one chain and the words
+# through another and puts the results side by side. The last lines do the same by hand for one column and one
+# fold: $\mu$ and $\sigma$ come from the training part, and the validation part is measured with them. So its
+# own mean is near 0, but not 0.
 
 # %%
 numbers = make_pipeline(StandardScaler(), SimpleImputer(strategy="constant", fill_value=0.0))
@@ -200,10 +205,14 @@ chapter.table(by_fifth.rename(columns={"std": "spread"}), digits=2)
 #
 # ## A better model
 #
-# What the residuals show can be mended before any network is built. Areas and prices are skewed, so the model
-# sees their logarithms, and its loss becomes the very error that is scored. The building class is a number in
-# the table but a word in meaning. And a few houses are sold for reasons that no column knows: the Huber loss
-# is quadratic for small errors and linear beyond $\delta$, so that these few do not bend the model.
+# What the residuals show can be mended before any network is built. Three changes, none of them a larger
+# model:
+#
+# - Areas and prices are skewed, so the model sees their logarithms, and its loss becomes the very error that
+#   is scored.
+# - The building class is a number in the table but a word in meaning, so it is treated as a word.
+# - A few houses are sold for reasons that no column knows. The **Huber loss** is quadratic for small errors
+#   and linear beyond $\delta$, so that these few do not bend the model.
 #
 # Which network then? Each candidate is judged on the same folds. Beside them stands a strong linear model,
 # scikit-learn's Lasso.
@@ -380,6 +389,15 @@ chapter.trained(
 chapter.finish()
 
 # %% [markdown]
+# ## In short
+#
+# - Hyperparameters are chosen on validation data. The test set is used once, at the end.
+# - K-fold cross-validation uses every row for validation once and shows how much the answer depends on the
+#   split.
+# - Whatever is learned from rows, means and lists of words included, is learned inside the fold.
+# - Look at residuals before reaching for a larger model: here the logarithm is worth more than hidden layers.
+# - The score of the chosen candidate is a little too good, for it was chosen by it.
+#
 # ## What to try
 #
 # - `--set folds=10`: does the mean move? Does the spread?

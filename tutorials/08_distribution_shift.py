@@ -124,10 +124,14 @@ builder_apart = np.abs(written_out.predict(x, verbose=0) - network[0].predict(x,
 # A model learns cats and dogs from photographs and is then shown drawings. A drawn cat is a cat all the same:
 # what a picture means stands still, $p(y \mid x) = q(y \mid x)$, but the pictures are others.
 #
-# Ours: *is this one of the classes from five on?* For digits: is it five or more? The model is a line, and a
-# line through all pixels is not the truth. So it spends its few parameters where most training pictures are.
-# The target leans to one side of the pictures' first principal axis, which means other shapes and other
-# classes. The labels of the target are used for nothing but to count the errors.
+# How do we make such a shift from pictures of one kind? We deal them out to a source and a target, with a
+# chance that depends on the picture alone and never on its label. So $p(y \mid x)$ stands still by
+# construction, and the true weights are known.
+#
+# The question to answer: *is this one of the classes from five on?* For digits: is it five or more? The model
+# is a line, and a line through all pixels is not the truth. So it spends its few parameters where most
+# training pictures are. The target leans to one side of the pictures' first principal axis, which means other
+# shapes and other classes. The labels of the target are used for nothing but to count the errors.
 
 
 # %%
@@ -418,6 +422,10 @@ with plots.canvas(width=8) as (figure, axes):
 chapter.figure("label_shift", figure)
 
 # %% [markdown]
+# The figure shows the true shares as grey bars, those of summer as short lines and the three estimates side
+# by side. Counting the diagnoses goes half way, because the doctor expects what was common in summer. Both
+# corrections go on from there, and only EM says how sure it is.
+#
 # ### When both shifts hold at once
 #
 # Covariate and label shift do not always exclude each other. If the label is a function of the picture, so
@@ -487,9 +495,9 @@ chapter.figure("map", figure)
 # `DDM` is a control chart of the error rate; `PageHinkley` is a cumulative sum; `HDDM` compares means by
 # Hoeffding's bound.
 #
-# An early alarm is worth nothing from a monitor that is always alarmed. So each reads many streams and is
-# judged by both: the **delay** in rows from the change to the alarm, and the **false alarms** in 10,000 rows
-# where nothing changed.
+# How should we judge a monitor? An early alarm is worth nothing if it is always alarmed. So each reads many
+# streams and is judged by two numbers: the **delay** in rows from the change to the alarm, and the **false
+# alarms** in 10,000 rows where nothing changed.
 
 # %%
 MEANING = {3: 8, 8: 3}
@@ -541,7 +549,8 @@ chapter.table(judged, "monitors", digits=3)
 #
 # ### After the alarm
 #
-# The alarm says *when*, and so which rows still teach the truth. Three models face pictures that no one has
+# The alarm says *when*, and so which rows still teach the truth. How should the model be mended? Three models
+# face pictures that no one has
 # trained on, labelled with the new meaning: the old model; one trained on all rows ever seen, old meaning and
 # new; one trained on the rows after ADWIN's alarm alone. More data is not better data if it teaches what is
 # no longer true.
@@ -636,6 +645,17 @@ trained(name, retrained["rows after the alarm"], (0.87, 0.98), 0.02, **before, h
 chapter.finish()
 
 # %% [markdown]
+# ## In short
+#
+# - Ask what stands still. Covariate shift: what a picture means. Label shift: what a class looks like.
+#   Concept shift: perhaps what pictures there are, but not their meaning.
+# - Covariate shift is repaired by weights $q(x)/p(x)$, at the price of fewer effective rows, and only where
+#   the model is too simple to be right everywhere.
+# - Label shift is repaired without retraining: estimate the new shares from the diagnoses, then apply Bayes'
+#   rule.
+# - Concept shift shows in labels alone. A monitor says when, and the rows after it teach the new meaning.
+# - A test says that the world has moved. Only errors say whether the model minds.
+#
 # ## What to try
 #
 # - `--set strength=3.0`, then 4: what do the effective fraction and the warning say, and when do the weights
