@@ -28,6 +28,7 @@ from kerasdl.shift.mean_matching import KernelMeanMatching
 from kerasdl.shift.monitors import ADWIN, DDM, EDDM, HDDM, KSWIN, PageHinkley
 from kerasdl.shift.multivariate import C2STest, LSDDTest, MMDTest
 from kerasdl.shift.overlap import OverlapWarning
+from kerasdl.shift.regression import TargetShift
 from kerasdl.shift.weights import (
     ImportanceWeightedKFold,
     Risk,
@@ -67,6 +68,7 @@ __all__ = [
     "Risk",
     "ShiftResult",
     "ShiftTest",
+    "TargetShift",
     "compare",
     "diagnose",
     "effective_sample_size",
