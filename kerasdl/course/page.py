@@ -6,6 +6,7 @@ Results go in; at 80 columns, two lines a chapter come out, a legend and the com
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -66,7 +67,13 @@ def _chapter(table: Table, name: str, runs: dict[str, Result], backends: list[st
     )
     for headline in headlines(one):
         measured = [_measured(runs.get(backend), headline.name) for backend in backends]
-        table.add_row("", f"   {headline.name}", "", *measured, *([number(headline.full)] if full else []))
+        table.add_row(
+            "",
+            Padding(Text(headline.name), (0, 0, 0, 3)),
+            "",
+            *measured,
+            *([number(headline.full)] if full else []),
+        )
 
 
 def headlines(result: Result) -> list[Trained]:
