@@ -41,6 +41,7 @@ def by_column(
     u = scores.mid_ranks(X) if X.shape[1] else X
     orders = scores.shapes(u)
     orders[1:, :, encoding.is_dummy] = 0
+    _leave_out_gaps(orders, X, encoding)
     y = signed_labels(n, m, permutations, rng, block)
     count = len(encoding.codes)
     weight = np.where(encoding.is_dummy & _of_category(encoding), 1 - X.mean(axis=0), 1.0)
@@ -77,6 +78,17 @@ def by_column(
     ]
     order = np.lexsort([-table["psi"], p[0], ~table["moved"], discovery[0] > alpha])
     return table.iloc[order].reset_index(drop=True)[ORDER]
+
+
+def _leave_out_gaps(orders: np.ndarray, X: np.ndarray, encoding: Encoding) -> None:
+    """Rank the numbers of a column with gaps among themselves: a gap has no place, high or low."""
+    for k, code in enumerate(encoding.codes):
+        if code.gaps and code.kind in ("number", "boolean", "date"):
+            value, gap = np.flatnonzero(encoding.owner == k)
+            here = X[:, gap] == 0
+            if here.sum() > 1:
+                orders[:, :, value] = 0
+                orders[:, here, value] = scores.shapes(scores.mid_ranks(X[here][:, [value]]))[:, :, 0]
 
 
 def false_discovery(p: np.ndarray) -> np.ndarray:

@@ -74,3 +74,10 @@ def test_the_family_s_false_alarms_stay_at_the_level():
         a, b = rng.exponential(size=(40, 8)), rng.exponential(size=(30, 8))
         alarms += judged(a, b, 99, seed)["p_family"].min() <= 0.1
     assert alarms <= binom.ppf(0.999, 60, 0.1)
+
+
+def test_a_gap_has_no_place_of_its_own():
+    rng = np.random.default_rng(0)
+    a, b = (pd.DataFrame({"x": rng.exponential(size=n)}) for n in (400, 300))
+    b.loc[rng.random(300) < 0.4, "x"] = np.nan
+    assert judged(a, b).loc["x", "what"] == "missing"
