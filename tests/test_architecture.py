@@ -167,9 +167,10 @@ def unlisted(modules: dict[str, str]) -> list[str]:
 
 
 def long_or_silent(modules: dict[str, str]) -> list[str]:
-    """Files past 400 lines, and files that do not open by saying what is in them."""
+    """Files past 400 lines, and files that do not open with a line and then say what is in them."""
     found = [f"{name} has {n} lines" for name, s in modules.items() if (n := len(s.splitlines())) > 400]
-    silent = [name for name, source in modules.items() if not ast.get_docstring(ast.parse(source))]
+    opening = {name: ast.get_docstring(ast.parse(source)) or "" for name, source in modules.items()}
+    silent = [name for name, words in opening.items() if "\n\n" not in words and room(name) != "__main__"]
     return found + [f"{name} does not say what is in it" for name in silent]
 
 
@@ -215,6 +216,7 @@ def test_the_house_keeps_its_plan(rule):
         (unlisted, {"kerasdl.devices.new": "model._secret_of_keras()"}, "uses _secret_of_keras"),
         (long_or_silent, {"kerasdl.text": '"""Long."""\n' * 401}, "has 401 lines"),
         (long_or_silent, {"kerasdl.text": "x = 1"}, "does not say"),
+        (long_or_silent, {"kerasdl.text": '"""Is this all?"""'}, "does not say"),
     ],
 )
 def test_a_planted_violation_is_found(rule, planted, answer):

@@ -1,4 +1,8 @@
-"""How does a Keras model predict classes for scikit-learn?"""
+"""How does a Keras model predict classes for scikit-learn?
+
+One class, :class:`KerasClassifier`: a builder of models and settings go in, rows and labels to fit; labels
+and probabilities come out.
+"""
 
 from typing import Any, ClassVar, Self
 

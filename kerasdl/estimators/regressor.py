@@ -1,4 +1,8 @@
-"""How does a Keras model predict numbers for scikit-learn?"""
+"""How does a Keras model predict numbers for scikit-learn?
+
+One class, :class:`KerasRegressor`: a builder of models and settings go in, rows and numbers to fit; numbers
+come out.
+"""
 
 from typing import Any, ClassVar, Self
 

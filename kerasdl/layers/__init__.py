@@ -1,4 +1,9 @@
-"""What does Keras lack? Layers that the course and its users need."""
+"""What does Keras lack? Layers that the course and its users need.
+
+Recurrent layers with a fast loop, cells that Keras does not have, dropout with the same masks on every
+backend, maxout, powers, attention, and what lets sequences and tokens in. Tensors go in and out, as in any
+Keras layer.
+"""
 
 from kerasdl.layers.attention import Attention
 from kerasdl.layers.cells.gru import GRU

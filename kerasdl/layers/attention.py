@@ -1,4 +1,8 @@
-"""What does a decoder look back at?"""
+"""What does a decoder look back at?
+
+At all that the encoder put out, weighted. One layer, :class:`Attention`: queries and a memory go in; for each
+query a mean of the memory comes out.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""How does a model change between Keras's recurrent layers and ours? Both ways, weights and training kept."""
+"""How does a model change between Keras's recurrent layers and ours? Both ways, weights and training kept.
+
+A Keras model goes in; a model with the other layers comes out, its answers and its training state the same.
+"""
 
 from typing import Any
 

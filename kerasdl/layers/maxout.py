@@ -1,4 +1,8 @@
-"""How can a unit learn the shape of its own activation?"""
+"""How can a unit learn the shape of its own activation?
+
+By taking the largest of several linear pieces. One layer, :class:`Maxout`: ``(batch, features)`` goes in,
+``(batch, units)`` comes out.
+"""
 
 from typing import Any
 

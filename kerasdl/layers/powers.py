@@ -1,4 +1,7 @@
-"""How does one number become the features of a polynomial?"""
+"""How does one number become the features of a polynomial?
+
+By its powers. One layer, :class:`Powers`: ``(batch, 1)`` goes in, ``(batch, degree)`` comes out.
+"""
 
 from typing import Any
 

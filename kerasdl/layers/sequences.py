@@ -1,4 +1,8 @@
-"""How do sequences enter a network, and how does its state outlast them?"""
+"""How do sequences enter a network, and how does its state outlast them?
+
+Three layers: :class:`Steps` takes sequences of numbers and :class:`Tokens` numbers of tokens, both with their
+padding masked; :class:`Carried` hands a state on from batch to batch.
+"""
 
 import math
 from typing import Any

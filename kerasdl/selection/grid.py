@@ -1,4 +1,7 @@
-"""Which settings? A grid of them, every setting on every fold, trained as one model where that can be."""
+"""Which settings? A grid of them, every setting on every fold, trained as one model where that can be.
+
+An estimator, rows and lists of values go in; out come a table of all settings by score, and the best one.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,8 @@
-"""How good is this model on rows it has not seen? Cross-validation, all folds trained at once."""
+"""How good is this model on rows it has not seen? Cross-validation, all folds trained at once.
+
+An estimator and rows go in; out come scores by fold, predictions for rows that were not trained on, and
+histories.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,8 @@
-"""How are a classifier's probabilities made honest, so that they may be reweighted?"""
+"""How are a classifier's probabilities made honest, so that they may be reweighted?
+
+Probabilities of labelled rows go in; out comes a map that makes probabilities agree with how often each class
+is right.
+"""
 
 from typing import NamedTuple
 

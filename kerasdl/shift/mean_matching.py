@@ -1,4 +1,7 @@
-"""Which weights make the source's mean feature equal the target's? Kernel mean matching."""
+"""Which weights make the source's mean feature equal the target's? Kernel mean matching.
+
+In go a source and a target table; out come bounded weights of the source's rows.
+"""
 
 from typing import Any
 

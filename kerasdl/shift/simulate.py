@@ -1,4 +1,7 @@
-"""What does each shift look like, made on purpose, with the truth known?"""
+"""What does each shift look like, made on purpose, with the truth known?
+
+In go rows, labels or a stream, and how strong the shift is; out come a source and a target, and what moved.
+"""
 
 from typing import Any, NamedTuple
 

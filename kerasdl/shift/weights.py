@@ -1,4 +1,8 @@
-"""How far can importance weights be trusted, and how are they used in training and validation?"""
+"""How far can importance weights be trusted, and how are they used in training and validation?
+
+In go weights; out come their effective sample size and other diagnostics, a weighted risk with its error, and
+weighted folds.
+"""
 
 import warnings
 from collections.abc import Iterator

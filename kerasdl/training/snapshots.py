@@ -1,4 +1,7 @@
-"""How does a compiled model start anew? Every variable that training moves, kept as NumPy and put back."""
+"""How does a compiled model start anew? Every variable that training moves, kept as NumPy and put back.
+
+A compiled model goes in; a list of variables and values comes out, and goes back in.
+"""
 
 import keras
 

@@ -1,4 +1,7 @@
-"""Where do the data sets come from? ``kerasdl data list · fetch · verify``."""
+"""Where do the data sets come from? ``kerasdl data list · fetch · verify``.
+
+In goes the name of a data set; out come its state in each place, its files in the cache, or what is wrong.
+"""
 
 from collections.abc import Sequence
 from functools import partial

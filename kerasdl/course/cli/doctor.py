@@ -1,4 +1,7 @@
-"""Is this machine ready? What is installed, what is missing, and the command that mends it."""
+"""Is this machine ready? What is installed, what is missing, and the command that mends it.
+
+Nothing goes in; a table comes out, and an exit code that says whether a backend works.
+"""
 
 import os
 import platform

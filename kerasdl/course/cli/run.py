@@ -1,4 +1,7 @@
-"""How do chapters run? One process a backend, watched from here; a chapter that fails stops no other."""
+"""How do chapters run? One process a backend, watched from here; a chapter that fails stops no other.
+
+Names of chapters, backends and settings go in; the results of each chapter and a table of all come out.
+"""
 
 import json
 import os

@@ -1,1 +1,4 @@
-"""How do many small networks train as one? Members of one stack, each with weights and batches of its own."""
+"""How do many small networks train as one? Members of one stack, each with weights and batches of its own.
+
+Small dense models and their rows go in; out come, for each, its trained weights, history and predictions.
+"""

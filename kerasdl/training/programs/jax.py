@@ -1,4 +1,7 @@
-"""How is an epoch one program on JAX? A loop over ``model.train_step`` on the values of its variables."""
+"""How is an epoch one program on JAX? A loop over ``model.train_step`` on the values of its variables.
+
+A compiled model goes in; out comes a program that takes steps on data that lie on the device.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""How is an epoch one program on TensorFlow? A loop over ``model.train_step`` inside one function."""
+"""How is an epoch one program on TensorFlow? A loop over ``model.train_step`` inside one function.
+
+A compiled model goes in; out comes a program that takes steps on data that lie on the device.
+"""
 
 from typing import Any
 
