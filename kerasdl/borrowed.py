@@ -35,6 +35,11 @@ ENTRIES = {
         "the public model.layers stops at nested models and wrappers",
         "keras 3.15",
     ),
+    "optimized": Entry(
+        "keras.optimizers.Optimizer._trainable_variables",
+        "its slots are of the weights that it was built for, which a model frozen since then lists no more",
+        "keras 3.15",
+    ),
     "mask_of": Entry(
         "tensor._keras_mask",
         "a training step of our own weighs the steps that count; layers are handed masks, steps are not",
@@ -190,6 +195,11 @@ ENTRIES = {
 def every_layer(model: Any) -> list[Any]:
     """Return every layer of a model, those inside nested models and wrappers included."""
     return list(model._flatten_layers(include_self=False))
+
+
+def optimized(optimizer: Any) -> list[Any]:
+    """Return the weights that an optimizer was built for, in the order of its slots."""
+    return list(optimizer._trainable_variables)
 
 
 def mask_of(tensor: Any) -> Any:

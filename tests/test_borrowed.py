@@ -66,6 +66,16 @@ def test_every_entry_has_a_test_of_its_name_and_says_all_it_should():
         assert entry.upstream == borrowed.UNREPORTED or entry.upstream.startswith("https://github.com/")
 
 
+def test_still_optimized():
+    model = compiled()
+    model.optimizer.build(model.trainable_variables)
+    public = [name for name in dir(model.optimizer) if not name.startswith("_") and "trainable" in name]
+    assert public == []
+    assert [v.path for v in borrowed.optimized(model.optimizer)] == [
+        v.path for v in model.trainable_variables
+    ]
+
+
 def test_still_every_layer():
     inner = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="deep")])
     model = keras.Sequential([keras.Input((3,)), inner])

@@ -155,45 +155,6 @@ def test_a_layer_survives_its_config_and_a_file(tmp_path):
         assert again.predict(x, verbose=0) == pytest.approx(model.predict(x, verbose=0))
 
 
-def test_accelerate_and_standard_keep_weights_and_training(tmp_path):
-    x, _ = data(0)
-    y = np.ones((BATCH, 1))
-    inputs = keras.Input((None, FEATURES))
-    nested = keras.Sequential([keras.Input((None, 8)), keras.layers.GRU(5, return_sequences=True)])
-    hidden = keras.layers.Bidirectional(keras.layers.LSTM(4, return_sequences=True))(inputs)
-    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.SimpleRNN(4)(nested(hidden))))
-    model.compile("adam", "mse")
-    model.fit(x, y, epochs=2, shuffle=False, verbose=0)
-    fast = layers.accelerate(model)
-    assert type(fast.layers[1].backward_layer) is layers.LSTM
-    assert type(fast.layers[2].layers[0]) is layers.GRU
-    back = layers.standard(fast)
-    assert back.get_config() == model.get_config()
-    back.save(tmp_path / "standard.keras")
-    histories = [m.fit(x, y, epochs=2, shuffle=False, verbose=0).history["loss"] for m in (model, fast, back)]
-    assert histories[0] == pytest.approx(histories[1], rel=1e-5)
-    assert histories[0] == pytest.approx(histories[2], rel=1e-5)
-
-
-def test_a_loss_keeps_its_settings_on_the_way():
-    inputs = keras.Input((None, FEATURES))
-    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.GRU(2)(inputs)))
-    model.compile("sgd", keras.losses.Huber(delta=5.0))
-    x, y = data(0)[0], np.full((BATCH, 1), 9.0)
-    expected = model.evaluate(x, y, verbose=0)
-    assert layers.accelerate(model).evaluate(x, y, verbose=0) == pytest.approx(expected, rel=1e-5)
-
-
-def test_a_model_without_a_config_is_refused():
-    class Own(keras.Model):
-        def __init__(self, layer):
-            super().__init__()
-            self.layer = layer
-
-    with pytest.raises(TypeError, match="config"):
-        layers.accelerate(Own(keras.layers.LSTM(2)))
-
-
 @pytest.mark.parametrize("name", ["GRU", "LSTM"])
 def test_a_gradient_of_a_gradient_is_right_or_refused(name):
     x, _ = data(0)
