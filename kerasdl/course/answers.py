@@ -177,7 +177,7 @@ def parse(text: str, name: str = "answers") -> list[Answer]:
     """Return the answers that a text holds.
 
     Raises:
-        ValueError: a part that is out of order, a command that is none, a claim that cannot be read.
+        ValueError: a part that is out of order, something that is not a command, a claim that cannot be read.
     """
     opening, *parts = re.split(r"^## ", text, flags=re.MULTILINE)
     if not opening.startswith("# Answers: "):

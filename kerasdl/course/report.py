@@ -163,7 +163,7 @@ def _find(run: Result, name: str) -> Check | None:
 
 
 def _unlike(runs: list[Result]) -> str:
-    """What differs between runs that must be alike, in words; empty where they are alike."""
+    """What differs between runs that must be equal, in words; empty where nothing does."""
     for aspect in ("fast", "settings", "data", "code"):
         values = {str(getattr(run, aspect)) for run in runs}
         if len(values) > 1:

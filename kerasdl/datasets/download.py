@@ -98,7 +98,7 @@ def _from_any_address(name: str, file: dict, folder: str) -> Path:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, so that a partial download found under it belongs to nobody alive.
+    """Hold the folder's lock, so that a partial download found under it belongs to no running process.
 
     The system drops the lock when its process ends, however it ends.
     """

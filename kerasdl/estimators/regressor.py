@@ -23,15 +23,15 @@ class KerasRegressor(RegressorMixin, KerasEstimator):
         epochs: passes over the training rows.
         batch_size: rows a batch.
         report_every: epochs between two rows of ``history_``: see :func:`kerasdl.training.fit`.
-        optimizer: Keras's name, or an instance whose settings are taken and which is left untouched.
-        learning_rate: replaces the optimizer's own, where given.
+        optimizer: Keras's name, or an instance: its settings are used, and it is left untouched.
+        learning_rate: replaces the optimizer's own, if given.
         loss: Keras's name or a loss; None is the mean squared error.
-        early_stopping: stop after so many epochs without a lower validation loss and go back to the best
-            weights; None trains all epochs.
-        validation_fraction: share of the rows kept aside to stop by, where ``fit`` is given no others.
-        warm_start: whether ``fit`` trains the present model on instead of a new one.
+        early_stopping: number of epochs without a lower validation loss after which training stops and goes
+            back to the best weights; None trains all epochs.
+        validation_fraction: share of the rows set aside for early stopping, where ``fit`` is given no others.
+        warm_start: whether ``fit`` goes on training the present model instead of building a new one.
         random_state: int, RandomState or None. It fixes initial weights, batch order and kerasdl's dropout,
-            alike on every backend.
+            in the same way on every backend.
         verbose: Keras's progress on the console: 0, 1 or 2.
         **build_parameters: the builder's other arguments, each named ``build__…``; they can be searched over.
 

@@ -1,4 +1,4 @@
-"""What is a training made of? Its chance, its model, its optimizer, its feed; then it is run.
+"""What is a training made of? Its random numbers, its model, its optimizer, its feed; then it is run.
 
 In go an estimator's settings and its targets. Each step returns what it makes and changes nothing else, so
 that :mod:`kerasdl.estimators` takes them one after the other, and :mod:`kerasdl.selection` apart, to train

@@ -137,7 +137,7 @@ class Labels(Targets):
         new = y[self.classes[places] != y].tolist()
         if new:
             raise ValueError(
-                f"y has the label {new[0]!r}, which is none of classes_: {self.classes.tolist()}"
+                f"y has the label {new[0]!r}, which is not among classes_: {self.classes.tolist()}"
             )
         return places.astype("int32")[:, None]
 

@@ -16,7 +16,7 @@ class Attention(keras.layers.Layer):
 
     With query h(t) and memory m(s), the weights are a(t, s) = exp h(t)·m(s) / Σ_r exp h(t)·m(r) and the
     answer Σ_s a(t, s) m(s) (Luong, Pham & Manning 2015, eq. 7, "dot"). Masked memory has weight 0; where all
-    of it is masked, so is the answer. A memory of one step is no reason to warn, as it is in Keras's layer.
+    of it is masked, so is the answer. A memory of one step sets off no warning, unlike in Keras's layer.
 
     Call arguments:
         query: ``(batch, written, units)``.

@@ -1,7 +1,7 @@
 """How is the same unit dropped on every backend? By a mask that is computed, not drawn.
 
 A mask is a function of counters: an integer hash of each unit's place, of the layer's key and of the step.
-Integers have no rounding, so TensorFlow, JAX and PyTorch, eager or compiled, answer alike.
+Integers have no rounding, so TensorFlow, JAX and PyTorch, eager or compiled, give the same masks.
 """
 
 from typing import Any
@@ -88,8 +88,8 @@ class Dropout(keras.layers.Layer):
         rate: share of the units to drop, in [0, 1].
         noise_shape: shape of the mask, broadcast over the inputs; None, alone or for one axis, means as long
             as the inputs. ``(None, 1, None)`` drops a feature at all times or at none.
-        seed: int that fixes the masks: two layers with one seed drop alike. Default: a key of this layer's
-            own, drawn when it is made from the streams that :func:`kerasdl.set_seed` fixes.
+        seed: int that fixes the masks: two layers with one seed drop the same units. Default: a key of this
+            layer's own, drawn when it is made from the streams that :func:`kerasdl.set_seed` fixes.
 
     Call arguments:
         inputs: floats of any shape.
@@ -97,7 +97,7 @@ class Dropout(keras.layers.Layer):
 
     Raises:
         ValueError: a rate outside [0, 1], a noise shape that is not one or does not fit the inputs.
-        TypeError: a seed that is no whole number.
+        TypeError: a seed that is not a whole number.
 
     Example:
         >>> import numpy as np

@@ -36,7 +36,7 @@ class Powers(keras.layers.Layer):
             raise ValueError(f"input of shape {input_shape}: a polynomial takes one feature, (batch, 1)")
 
     def call(self, x: Any) -> Any:
-        # A running product, not x ** k: the k-th power is then rounded alike on every backend.
+        # A running product, not x ** k: every backend then rounds the k-th power in the same way.
         powers = [x]
         for _ in range(self.degree - 1):
             powers.append(powers[-1] * x)

@@ -80,7 +80,7 @@ def judge(
 def _hindrance(estimators: list[BaseEstimator], vectorize: bool | str) -> str:
     """Return why the folds can't be trained together, as far as that shows before any is looked at."""
     if not all(isinstance(last(estimator), KerasEstimator) for estimator in estimators):
-        return f"{type(last(estimators[0])).__name__} is no Keras estimator"
+        return f"{type(last(estimators[0])).__name__} is not a Keras estimator"
     if not vectorize:
         return "vectorize=False"
     return f"each fold is trained on {devices.count()} devices" if devices.count() > 1 else ""

@@ -24,7 +24,7 @@ DOUBT = 0.01  # a goodness of fit below this is warned of
 
 
 class LabelShiftWarning(UserWarning):
-    """The target's predictions are no mix of the classes: the shares that were estimated may be wrong."""
+    """The target's predictions are not a mix of the classes: the shares that were estimated may be wrong."""
 
 
 class LabelShift(BaseEstimator):
@@ -121,7 +121,7 @@ class LabelShift(BaseEstimator):
             ValueError: not fitted, another number of classes, rows that do not sum to 1.
 
         Warns:
-            LabelShiftWarning: the predictions are no mix of those of the classes.
+            LabelShiftWarning: the predictions are not a mix of those of the classes.
         """
         p = self._checked("p_target", p_target)
         self.prior_ = self._prior(self._state, p)
@@ -147,7 +147,7 @@ class LabelShift(BaseEstimator):
                 else ""
             )
             warnings.warn(
-                f"the target's predictions are no mix of the classes' (p = {fit.p_value:.1g}){unknown}: "
+                f"the target's predictions are not a mix of the classes' (p = {fit.p_value:.1g}){unknown}: "
                 "more than the class shares has moved, and neither prior_ nor interval_ can be trusted",
                 LabelShiftWarning,
                 stacklevel=3,

@@ -41,7 +41,7 @@ class TargetShift(BaseEstimator):
         mean_, source_mean_: of the target, now and in the validation rows.
         interval_: interval for ``mean_`` ``(2,)``; None without draws.
         shares_, source_shares_: of the target bins ``(bins,)``. edges_: between them ``(bins - 1,)``.
-        goodness_of_fit_: p-value of the assumption, from the draws; small where predictions are no mix of
+        goodness_of_fit_: p-value of the assumption, from the draws; small where predictions are not a mix of
             those of the bins, such as beyond all that was seen. None with fewer than 20 draws.
 
     Example:
@@ -96,7 +96,7 @@ class TargetShift(BaseEstimator):
             predictions: the model's predictions on them ``(any,)`` or ``(any, 1)``.
 
         Warns:
-            LabelShiftWarning: the predictions are no mix of those seen: more than the target has moved.
+            LabelShiftWarning: the predictions are not a mix of those seen: more than the target has moved.
         """
         if not hasattr(self, "_table"):
             raise ValueError("TargetShift is not fitted: call fit(y_val, predictions_val) first")
@@ -133,7 +133,7 @@ class TargetShift(BaseEstimator):
             self.goodness_of_fit_ = p
             if p < max(DOUBT, 1.5 / (1 + self._draws)):
                 warnings.warn(
-                    f"the predictions are no mix of those seen (p = {p:.2g}): more than the "
+                    f"the predictions are not a mix of those seen (p = {p:.2g}): more than the "
                     "target's distribution has moved, and neither mean_ nor interval_ can be trusted",
                     LabelShiftWarning,
                     stacklevel=3,

@@ -272,7 +272,7 @@ def common_kind(first: Column, second: Column, name: str, arguments: tuple[str, 
         mend = "pandas.to_datetime" if "date" in kinds else "pandas.to_numeric"
         raise ValueError(
             f"{arguments[1]}: column {name!r} holds {_PLURAL[second.kind]}, that of {arguments[0]} holds "
-            f"{_PLURAL[first.kind]}: give both alike ({mend}, or astype(str))"
+            f"{_PLURAL[first.kind]}: give both the same kind ({mend}, or astype(str))"
         )
     (kind,) = kinds
     if kind == "category":

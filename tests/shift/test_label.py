@@ -287,7 +287,7 @@ def test_an_unknown_class_is_told_and_its_share_bounded(doubtful):
     x = np.array([1.5, 1.5]) + 0.5 * rng.normal(size=(400, 2))  # between all three: doubtful every time
     unknown = np.exp(-0.5 * ((x[:, None] - MEANS) ** 2).sum(axis=2))
     unknown /= unknown.sum(axis=1, keepdims=True)
-    with pytest.warns(shift.LabelShiftWarning, match=r"no mix of the classes.*look like no known class"):
+    with pytest.warns(shift.LabelShiftWarning, match=r"not a mix of the classes.*look like no known class"):
         doubtful.estimate(np.vstack([p, unknown]))
     assert doubtful.goodness_of_fit_.p_value < 1e-3
     assert 0.1 < doubtful.unknown_share_ < 0.45

@@ -52,7 +52,7 @@ def test_weights_of_labelled_rows_bring_their_mean_to_the_new_one():
 def test_what_is_no_target_shift_is_doubted():
     rng = np.random.default_rng(2)
     fitted = shift.TargetShift(random_state=0).fit(*drawn(0, 1000, rng))
-    with pytest.warns(shift.LabelShiftWarning, match="no mix of those seen"):
+    with pytest.warns(shift.LabelShiftWarning, match="not a mix of those seen"):
         fitted.estimate(rng.choice([-0.1, 0.1], 500))  # two predictions alone
 
 

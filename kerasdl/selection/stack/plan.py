@@ -59,10 +59,10 @@ def read(model: keras.Model) -> Plan:
     """Return the plan of a built model.
 
     Raises:
-        Unstackable: the model is no single path of layers that can be stacked.
+        Unstackable: the model is not a single path of layers that can be stacked.
     """
     if type(model).__name__ not in ("Functional", "Sequential") or len(model.inputs) != 1:
-        raise Unstackable(f"{type(model).__name__} {model.name!r} is no plain path from one input")
+        raise Unstackable(f"{type(model).__name__} {model.name!r} is not a plain path from one input")
     shared: list[tuple[str, str]] = []
     arrays: list[list[np.ndarray]] = []
     penalties: list[tuple[float, ...]] = []

@@ -2,8 +2,8 @@
 
 In go members; out comes what each would have become alone. A member takes its own steps: its batches, its
 short last batch, its masks, its optimizer's state. The t-th step of all members is one step of the stack, so
-their optimizers count alike; a member with fewer batches an epoch is through sooner. Its weights are read
-then, and what becomes of its place in the stack after that concerns nobody.
+their optimizers count together; a member with fewer batches an epoch is done sooner. Its weights are read
+then, and what happens to its place in the stack after that does not matter.
 """
 
 import threading

@@ -14,7 +14,7 @@ class Monitor(BaseEstimator, ABC):
     """Base of the monitors.
 
     A monitor keeps a bounded state, whatever the length of the stream. Its settings are checked when it is
-    made and at ``reset``. ``update`` refuses what is no number and answers True once for a change; it then
+    made and at ``reset``. ``update`` refuses what is not a number and answers True once for a change; it then
     forgets what came before the change. A constant stream never alarms. Equal streams give equal alarms.
 
     Attributes:
@@ -39,7 +39,7 @@ class Monitor(BaseEstimator, ABC):
         """Read one number; return True if it shows that the stream has changed.
 
         Raises:
-            ValueError: ``x`` is no number that this monitor reads.
+            ValueError: ``x`` is not a number that this monitor reads.
         """
 
     def update_many(self, values: Iterable[float]) -> list[int]:
