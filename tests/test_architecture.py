@@ -247,6 +247,7 @@ def parts_missing(backend: str, texts: dict[str, str]) -> list[str]:
     wanted = {
         f"kerasdl/layers/kernels/{backend}.py": "def recur(",
         f"kerasdl/devices/{backend}.py": "def step(",
+        f"kerasdl/training/programs/{backend}.py": "class Program(",
         "kerasdl/course/cli/doctor.py": f'    "{backend}": ',
         "pyproject.toml": f"\n{backend} = [",
         "tox.ini": f"    {backend}: KERAS_BACKEND = {backend}\n",
@@ -264,9 +265,9 @@ def everything() -> dict[str, str]:
 def test_a_backend_has_all_its_parts_and_one_that_is_taken_away_is_missed(backend):
     texts = everything()
     assert parts_missing(backend, texts) == []
-    for path in (f"kerasdl/layers/kernels/{backend}.py", f"kerasdl/devices/{backend}.py"):
+    for path in (path for path in texts if path.endswith(f"/{backend}.py")):
         assert parts_missing(backend, {name: text for name, text in texts.items() if name != path}) == [path]
-    assert len(parts_missing("another", texts)) == 5
+    assert len(parts_missing("another", texts)) == 6
 
 
 GUIDE = CHECKOUT / "CONTRIBUTING.md"
