@@ -254,6 +254,15 @@ chapter.trained("moved 1 pixel: convnet's lead", leads[1][0], band, headline=Tru
 chapter.finish()
 
 # %% [markdown]
+# ## In short
+#
+# - A convolution looks at every place through the same small window. It has few weights, and when the picture
+#   moves, its answer moves with it.
+# - Pooling keeps what is there and forgets where exactly, a little at a time.
+# - What is built into a network need not be learned from examples; whether that helps is seen where the
+#   examples do not reach, here on moved pictures.
+# - Two networks are compared on the same pictures, and a difference has an error of its own.
+#
 # ## What to try
 #
 # - Permute the pixels of all pictures in one fixed order. Which network does not notice?

@@ -468,6 +468,15 @@ for name in results:
 chapter.finish()
 
 # %% [markdown]
+# ## In short
+#
+# - Which inputs and outputs of a recurrent layer are used is a choice of its own, apart from the cell.
+# - A many-to-many network answers from what it has read so far. If the answer lies ahead, it must read both
+#   ways.
+# - Count on what is hard. A score over all words hides that nothing was learned about the few that matter.
+# - Teacher forcing is quick, and it trains for the next step. A network that will run freely should have been
+#   trained freely, or at least partly so.
+#
 # ## What to try
 #
 # - `--set noise=0.0`: what does teacher forcing hide now? And with `--set noise=1.0`?

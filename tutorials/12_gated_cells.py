@@ -403,6 +403,16 @@ for name, measured in few["test error"].items():
 chapter.finish()
 
 # %% [markdown]
+# ## In short
+#
+# - A gate is a number between 0 and 1 for each unit that decides what is written, kept and shown. Where it
+#   keeps, nothing is multiplied away.
+# - A memory whose gate is $f$ lasts about $1/(1-f)$ steps, so the bias of a gate should start with the time
+#   in mind that has to be bridged.
+# - One, two, three or four sums for each unit: minimal gated unit, GRU and LSTM differ in size more than in
+#   what they can keep.
+# - A GRU is not a GRU: ask what z means and when r acts before you carry weights over.
+#
 # ## What to try
 #
 # - `--set length=60`, then 30: from what length on does the plain network fail?

@@ -417,6 +417,15 @@ chapter.trained("both ways: last step over inside", cheating.loc["both ways", "l
 chapter.finish()
 
 # %% [markdown]
+# ## In short
+#
+# - Stacked recurrent layers hand their output sequence upwards; the gradient comes back through time and
+#   through depth.
+# - Compare depths at equal parameters and at the best epoch of each. Otherwise you measure size or patience.
+# - A bidirectional layer knows the future of a finished sequence. For tagging that is worth more than as many
+#   weights.
+# - A bidirectional language model has seen the answer. A perplexity near 1 on unseen text is an alarm.
+#
 # ## What to try
 #
 # - `--set cell=rnn`, then `lstm`: does depth help them more?

@@ -261,6 +261,7 @@ for name, seed in chapter.track([(name, seed) for name in settings.cells for see
 runs = pd.DataFrame(rows, columns=["cell", "seed", "parameters", "train", "valid"]).set_index("cell")
 chapter.history("cells", runs)
 cells = runs.groupby("cell", sort=False)[["parameters", "train", "valid"]].median()
+cells["from"], cells["to"] = runs.groupby("cell")["valid"].min(), runs.groupby("cell")["valid"].max()
 TEXTBOOK = {  # PyTorch, TensorFlow, JAX
     "rnn": (7.24, 7.43, 7.31),
     "gru": (6.55, 9.74, 7.27),
@@ -374,6 +375,16 @@ for who in ("A", "B"):
 chapter.finish()
 
 # %% [markdown]
+# ## In short
+#
+# - A language model gives each next token a probability, and perplexity says among how many equally likely
+#   tokens it hesitates.
+# - Counting is the baseline that any network has to beat on text that neither has seen.
+# - In sequential sampling the state goes from batch to batch; in random sampling every window starts from
+#   nothing.
+# - More text helps more than another cell, and one network can serve two authors.
+# - Perplexities are comparable only on the same text with the same alphabet.
+#
 # ## What to try
 #
 # - `--set optimizer=sgd --set learning_rate=2 --set epochs=100`: nearer to the textbook's setting. How far is

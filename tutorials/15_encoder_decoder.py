@@ -237,7 +237,7 @@ def by_loop(model, pairs, length):
     written[:, 0] = target.begin
     going = np.ones(len(pairs), bool)
     for t in range(length):
-        logits = model.predict([read, written[:, :-1]], batch_size=len(read), verbose=0)[:, t]
+        logits = model.predict_on_batch([read, written[:, :-1]])[:, t]
         logits[:, [target.padding, target.begin]] = -np.inf
         written[:, t + 1] = np.where(going, logits.argmax(axis=1), target.padding)
         going &= written[:, t + 1] != target.end
@@ -446,9 +446,19 @@ for n in counts[1:]:
 chapter.finish()
 
 # %% [markdown]
+# ## In short
+#
+# - The encoder reads everything, the decoder begins with its last state and writes until it says `end`: so
+#   lengths may differ.
+# - Training is with a teacher, writing without: judge a model by what it writes on its own.
+# - One vector of fixed size is too small for long inputs. Attention keeps all states and lets each step
+#   choose.
+# - Choose the score for the use: exact match where only the whole counts, BLEU where parts are worth
+#   something.
+#
 # ## What to try
 #
-# - `--set units=128`: how far does a vector of twice the size reach? And with `--set list_epochs=40`?
+# - `--set units=128 --set most=2`: how far does a vector of twice the size reach?
 # - `--set most=5`: does attention hold? Which lines does it get wrong, and where does it look then?
 # - Read the words from the last to the first, as Sutskever, Vinyals and Le did. Who gains by it, and why?
 # - Use `"lstm"` for both halves: its state has two vectors. Is the edge further out?
