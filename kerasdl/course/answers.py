@@ -57,6 +57,7 @@ The rules:
 
 import math
 import re
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,6 +172,30 @@ def read(script: Script) -> list[Answer]:
                 raise ValueError(f"{path.name}, {answer.number}: no command has the exercise's {setting}")
         answer.copy_of(script.path.read_text(encoding="utf-8"))
     return answers
+
+
+def readable(text: str, width: int = 80) -> str:
+    """Return an answer's text with its prose in lines of at most this width; what stands in blocks is kept.
+
+    Example:
+        >>> print(readable("One two\\nthree.\\n\\n```sh\\na   b\\n```", width=8))
+        One two
+        three.
+        <BLANKLINE>
+        ```sh
+        a   b
+        ```
+    """
+    written = []
+    for part in re.split(r"(^```.*?^```$)", text, flags=re.MULTILINE | re.DOTALL):
+        if part.startswith("```"):
+            written.append(part)
+            continue
+        for paragraph in filter(None, map(str.strip, part.split("\n\n"))):
+            # Claims and the points of a list have lines of their own.
+            pieces = re.split(r"\n(?=Shows:|Prints:|[-*] |\d+\. |\|)", paragraph)
+            written.append("\n".join(textwrap.fill(" ".join(piece.split()), width) for piece in pieces))
+    return "\n\n".join(written)
 
 
 def parse(text: str, name: str = "answers") -> list[Answer]:

@@ -34,7 +34,7 @@ def read(tutorials: Path, name: str) -> dict[str, Any]:
 
 def on(data: dict[str, str], recorded: dict[str, Any]) -> dict[str, Any]:
     """Return ``checks`` (name → number) and ``seconds`` of the recorded run on such data, empty without."""
-    return next((run for run in recorded.get("runs", []) if run["data"] == data), {})
+    return next((run for run in recorded.get("runs", []) if _kinds(run["data"]) == _kinds(data)), {})
 
 
 def record(tutorials: Path, result: Result) -> Path:
@@ -48,10 +48,10 @@ def record(tutorials: Path, result: Result) -> Path:
     known = read(tutorials, result.chapter)
     # What other code reached is no longer what the chapter reaches.
     runs = known.get("runs", []) if known.get("code") == result.code else []
-    runs = [run for run in runs if run["data"] != result.data]
+    runs = [run for run in runs if _kinds(run["data"]) != _kinds(result.data)]
     runs.append(
         {
-            "data": result.data,
+            "data": _kinds(result.data),
             "backend": result.backend,
             # On a machine that others use, too, a chapter waits: that is no time of its own.
             "seconds": round(min(result.seconds, result.busy), 1),
@@ -61,6 +61,11 @@ def record(tutorials: Path, result: Result) -> Path:
     record = {"code": result.code, "runs": sorted(runs, key=lambda run: str(run["data"]))}
     text = json.dumps(record, indent=1, ensure_ascii=False)
     return files.write(_path(tutorials, result.chapter), text + "\n")
+
+
+def _kinds(data: dict[str, str]) -> dict[str, str]:
+    """Of each data set whether it is the stand-in or the real one, wherever that lies."""
+    return {name: source if source == "embedded" else "real" for name, source in data.items()}
 
 
 def _path(tutorials: Path, name: str) -> Path:

@@ -174,6 +174,15 @@ def test_a_copy_obeys_its_words_and_has_its_own_results(chapter):
     assert [run.folder.name for run in (original, renamed, elsewhere)] == ["tiny", "mine", "tiny-copy"]
 
 
+def test_what_was_reached_on_real_data_is_shown_wherever_they_lie(tmp_path):
+    found = results.Result("tiny", "jax", False, {}, held=True, data={"Book": "folder", "Images": "embedded"})
+    found.checks = [results.Trained("error", 0.25, (0, 1), 0.1)]
+    reached.record(tmp_path, found)
+    recorded = reached.read(tmp_path, "tiny")
+    assert reached.on({"Book": "cache", "Images": "embedded"}, recorded)["checks"] == {"error": 0.25}
+    assert reached.on({"Book": "embedded", "Images": "embedded"}, recorded) == {}
+
+
 def test_an_edited_chapter_is_not_held(held):
     assert held()._result.held
     assert not held(settings=SETTINGS | {"epochs": 5})._result.held

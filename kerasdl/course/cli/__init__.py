@@ -168,7 +168,7 @@ def _answers(options: argparse.Namespace) -> int:
     for answer in known:
         if not options.number or answer.number in options.number:
             question = textwrap.fill(script.exercises[answer.number - 1], 80)
-            print(f"{answer.number}. {answer.brief}\n\n{question}\n\n{answer.text}\n")
+            print(f"{answer.number}. {answer.brief}\n\n{question}\n\n{answers.readable(answer.text)}\n")
     return 0
 
 
