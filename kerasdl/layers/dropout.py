@@ -18,29 +18,27 @@ def _int32(word: int) -> int:
 
 
 # Odd numbers with well-spread bits. The first and the two of the rounds are the golden ratio's (Knuth 1973)
-# and those of "lowbias32" (Wellons 2018); the others, MurmurHash3's and xxHash's (Appleby, Collet), keep key,
-# step and member apart.
+# and those of "lowbias32" (Wellons 2018); the others, MurmurHash3's and xxHash's (Appleby, Collet), keep key
+# and step apart.
 _PLACE, _ROUND_1, _ROUND_2 = map(_int32, (0x9E3779B9, 0x7FEB352D, 0x846CA68B))
 _STEP_1, _STEP_2, _KEY_2 = map(_int32, (0x85EBCA6B, 0x27D4EB2F, 0xC2B2AE35))
-_MEMBER_1, _MEMBER_2 = map(_int32, (0x165667B1, 0x85EBCA77))
 
 
-def keep_mask(shape: tuple[Any, ...], rate: float, key: Any, step: Any, member: Any = None) -> Any:
+def keep_mask(shape: tuple[Any, ...], rate: float, key: Any, step: Any) -> Any:
     """Return a boolean tensor of this shape in which each unit is False with probability ``rate``.
 
     Args:
-        shape: of one member's mask.
+        shape: of the mask.
         rate: share dropped, in [0, 1). It is rounded to a multiple of 2⁻³².
-        key, step: int32 tensors without axes; each pair gives another mask.
-        member: int32 tensor, or None for member 0. One of shape ``(members, 1, 1)`` makes the masks
-            ``(members, *shape)`` at once, each equal to the one that this member would have alone.
+        key, step: int32 tensors without axes; each pair gives another mask. Keys of shape ``(n, 1, 1)`` make
+            the masks ``(n, *shape)`` at once, each equal to the one that its key gives alone.
 
     Example:
         >>> key, step = keras.ops.array([7, 0], "int32")
         >>> tuple(keep_mask((2, 3), 0.5, key, step).shape)
         (2, 3)
     """
-    return hashed(shape, key, step, member) >= threshold(rate)
+    return hashed(shape, key, step) >= threshold(rate)
 
 
 def threshold(rate: float) -> int:
@@ -48,14 +46,9 @@ def threshold(rate: float) -> int:
     return min(round(rate * 2**32), 2**32 - 1) - 2**31
 
 
-def hashed(shape: tuple[Any, ...], key: Any, step: Any, member: Any = None) -> Any:
-    """Return int32 words, one a unit, each value as likely as any other. Arguments as in :func:`keep_mask`.
-
-    A key with axes broadcasts over them: ``(members, 1, 1)`` gives ``(members, *shape)``.
-    """
+def hashed(shape: tuple[Any, ...], key: Any, step: Any) -> Any:
+    """Return int32 words, one a unit, each value as likely as any other; arguments as :func:`keep_mask`."""
     first, second = key + step * _STEP_1, key * _KEY_2 + step * _STEP_2
-    if member is not None:
-        first, second = first + member * _MEMBER_1, second + member * _MEMBER_2
     size = 1
     for length in shape:  # not math.prod: TensorFlow may know a length only when it runs
         size = size * length
