@@ -74,3 +74,33 @@ def quantifiers(p_val, y_val):
         "QuaPy BBSE-soft": BBSEsoft(_Said(), **how),
     }
     return {name: method.fit(p_val, y_val).predict for name, method in methods.items()}
+
+
+def monitors():
+    """Return ``{name: function(stream) → positions of alarms}`` of river's drift detectors."""
+    try:
+        from river import drift
+    except ImportError:  # an optional peer
+        return {}
+    makers = {
+        "river ADWIN": drift.ADWIN,
+        "river HDDM-A": drift.binary.HDDMA,
+        "river HDDM-W": drift.binary.HDDMW,
+        "river Page-Hinkley": lambda: drift.PageHinkley(mode="up"),
+        "river DDM": drift.binary.DDM,
+        "river EDDM": drift.binary.EDDM,
+        "river KSWIN": lambda: drift.KSWIN(seed=0),
+    }
+
+    def alarms(make):
+        def run(stream):
+            detector, found = make(), []
+            for position, x in enumerate(stream):
+                detector.update(x)
+                if detector.drift_detected:
+                    found.append(position)
+            return found
+
+        return run
+
+    return {name: alarms(make) for name, make in makers.items()}

@@ -60,7 +60,9 @@ def memory(X: np.ndarray) -> float:
                 break
             total += 2 * pair
             lag += 2
-        longest = max(longest, total)
+        # A short table's sum can run away; no more than half as much again as its first lag alone would say.
+        first = min(float(autocorrelation(X[:, [k]], 1)[0]), 0.99)
+        longest = max(longest, min(total, 1.5 * (1 + first) / (1 - first)))
     return longest
 
 

@@ -101,11 +101,14 @@ class TwoSampleTest(BaseEstimator):
             dependence.warn_of_dependence(table, f"{blocks} them until neighbours are independent")
 
     def _block_of(self, table: Table) -> int:
-        """Return how many neighbours are dealt out together: three times what the rows remember."""
+        """Return how many neighbours are dealt out together: three times what the rows remember.
+
+        But no more than leave eight blocks of the reference, for fewer can hardly be dealt out at all.
+        """
         if self.block != "auto":
             return checks.positive_int("block", self.block)  # type: ignore[arg-type]
         memory = dependence.memory(dependence.number_columns(table)[1])
-        return 1 if memory < 1.2 else ceil(3 * memory)
+        return 1 if memory < 1.2 else max(1, min(ceil(3 * memory), len(table) // 8))
 
     def _thin(self, table: Table) -> Table:
         """Return at most ``max_rows`` rows in their order, whole blocks if there are any."""

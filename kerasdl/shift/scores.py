@@ -42,9 +42,9 @@ def shapes(u: np.ndarray) -> np.ndarray:
     """
     x = 2 * u - 1
     orders = np.stack([x, (3 * x**2 - 1) / 2, (5 * x**3 - 3 * x) / 2, (35 * x**4 - 30 * x**2 + 3) / 8])
-    distinct = np.array([len(np.unique(column)) for column in u.T])
+    values = distinct(u)
     for order in range(1, 4):
-        orders[order, :, distinct <= order + 1] = 0
+        orders[order, :, values <= order + 1] = 0
     return np.stack([standardised(one) for one in orders])
 
 
@@ -74,9 +74,14 @@ def log_variance_ratio(y: np.ndarray, X: np.ndarray) -> np.ndarray:
     return np.log(spread[1] / spread[0])
 
 
+def distinct(X: np.ndarray) -> np.ndarray:
+    """Return how many distinct values each feature has ``(features,)``."""
+    return 1 + (np.diff(np.sort(X, axis=0), axis=0) > 0).sum(axis=0)
+
+
 def has_tails(X: np.ndarray) -> np.ndarray:
     """Return which features have enough distinct values for tails ``(features,)``."""
-    return np.array([len(np.unique(column)) >= FEW_VALUES for column in X.T], dtype=bool)
+    return distinct(X) >= FEW_VALUES
 
 
 def pairs(
