@@ -113,14 +113,14 @@ def test_keras_s_numpy_backend_runs_every_model_forward():
     assert done.returncode == 0, done.stderr
 
 
-def test_without_kernels_the_doctor_says_so_and_a_run_is_refused():
+def test_without_kernels_the_doctor_says_so_and_a_run_is_refused(tmp_path):
     done = on_numpy("-m", "kerasdl", "doctor")
     assert done.returncode == 0, done.stderr
     said = " ".join(
         cells[1].strip() for line in done.stdout.splitlines() if len(cells := line.split("│")) > 2
     )
     assert "numpy (set by KERAS_BACKEND): runs models forward, recurrent layers by Keras's own loops" in said
-    refused = on_numpy("-m", "kerasdl", "run", "backprop", "--fast")
+    refused = on_numpy("-m", "kerasdl", "run", "backprop", "--fast", "--out", str(tmp_path))
     assert refused.returncode == 2
     assert "'numpy' runs models but cannot train them" in refused.stderr
 
