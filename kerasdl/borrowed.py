@@ -61,6 +61,19 @@ ENTRIES = {
         "Keras's trainers carry this variable on every backend: Dropout keeps its key and its step in it",
         "keras 3.15",
     ),
+    "producer": Entry(
+        "tensor._keras_history and operation._inbound_nodes",
+        "whether a model's outputs are logits is read off the operations that made them; operation.input "
+        "does not say which of its calls it tells of",
+        "keras 3.15",
+    ),
+    "stock_draws": Entry(
+        "what Keras's own layers draw from: Python's random, the attribute global_seed_generator of "
+        "keras.src.backend.common.global_state, PyTorch's generator",
+        "an estimator's random_state fixes them for a fit and then puts them back; "
+        "keras.utils.set_random_seed sets them for good",
+        "keras 3.15",
+    ),
     "train_function": Entry(
         "keras.Model.train_function = None",
         "a training step that replaces another must be compiled anew; compile would do it and drop the rest",
@@ -202,6 +215,47 @@ def optimized(optimizer: Any) -> list[Any]:
     return list(optimizer._trainable_variables)
 
 
+def producer(tensor: Any) -> tuple[Any, list[Any]]:
+    """Return the operation that made a symbolic tensor, and the tensors that it was made from."""
+    operation, node, _ = tensor._keras_history
+    return operation, list(operation._inbound_nodes[node].input_tensors)
+
+
+@contextlib.contextmanager
+def stock_draws(seed: int | None) -> Iterator[None]:
+    """Let all that Keras's own layers draw inside the block obey a seed, and leave no trace of it after.
+
+    That is also what NumPy's global generator and PyTorch's draw. ``None`` changes nothing.
+    """
+    if seed is None:
+        yield
+        return
+    import random
+
+    import keras
+    import numpy as np
+    from keras.src.backend.common import global_state
+
+    name = "global_seed_generator"
+    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    generator = global_state.get_global_attribute(name)
+    with contextlib.ExitStack() as stack:
+        if keras.backend.backend() == "torch":
+            import torch
+
+            stack.enter_context(torch.random.fork_rng(range(torch.cuda.device_count())))
+            torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        global_state.set_global_attribute(name, None)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(legacy)  # noqa: NPY002
+            global_state.set_global_attribute(name, generator)
+
+
 def mask_of(tensor: Any) -> Any:
     """Return the mask that Keras keeps with a tensor, or None."""
     return getattr(tensor, "_keras_mask", None)
@@ -240,14 +294,14 @@ def loss_from_record(record: tuple[type, dict[str, Any]]) -> Any:
 
 
 def cloned(argument: Any) -> Any:
-    """Return an estimator's argument as ``sklearn.clone`` copies it, but a loss or an optimizer as it is.
+    """Return an estimator's argument as ``sklearn.clone`` copies it; a loss, optimizer or model as it is.
 
-    The copy of a loss may lack settings. Estimators change neither, so clones can share them.
+    The copy of a loss may lack settings. Estimators change none of them, so clones can share them.
     """
     import keras
     from sklearn.base import clone
 
-    if isinstance(argument, (keras.losses.Loss, keras.optimizers.Optimizer)):
+    if isinstance(argument, (keras.losses.Loss, keras.optimizers.Optimizer, keras.Model)):
         return argument
     return clone(argument, safe=False)
 

@@ -105,6 +105,20 @@ def generator(name: str) -> np.random.Generator:
     return stream(name, count)
 
 
+def skip(name: str, count: int) -> None:
+    """Leave out the next ``count`` generators of this name, as if they had been drawn.
+
+    Example:
+        >>> set_seed(0)
+        >>> third = [generator("batches") for _ in range(3)][2].normal()
+        >>> set_seed(0)
+        >>> skip("batches", 2)
+        >>> generator("batches").normal() == third
+        True
+    """
+    _streams.calls[name] += count
+
+
 def _words(entropy: int) -> list[int]:
     """Split a large integer into 32-bit words, which seed a generator in the same way on every platform."""
     return [(entropy >> shift) & 0xFFFFFFFF for shift in range(0, max(entropy.bit_length(), 1), 32)]

@@ -163,7 +163,8 @@ def private_names(modules: dict[str, str], allowed: tuple[str, ...] = PRIVATE_PL
 def unlisted(modules: dict[str, str]) -> list[str]:
     """Private parts of other libraries, wherever they are used, that ``borrowed`` does not list."""
     listed = " ".join(entry.what for entry in borrowed.ENTRIES.values())
-    return [use for use in private_names(modules, allowed=()) if use.rpartition(" ")[2] not in listed]
+    uses = private_names(modules, allowed=())
+    return [use for use in uses if use.rpartition(" ")[2].replace("_src", "keras.src") not in listed]
 
 
 def long_or_silent(modules: dict[str, str]) -> list[str]:

@@ -148,6 +148,35 @@ def test_still_one_by_one():
     np.testing.assert_allclose(weights[0] - moved[0], 2 * rate, rtol=1e-6)
 
 
+def test_still_producer():
+    """A layer that is called twice does not say which call made a tensor."""
+    inputs = [keras.Input((2,)), keras.Input((2,))]
+    layer = keras.layers.Dense(1)
+    outputs = [layer(one) for one in inputs]
+    for one, made in zip(inputs, outputs, strict=True):
+        operation, sources = borrowed.producer(made)
+        assert operation is layer
+        assert sources[0] is one
+    assert layer.input is not inputs[1]
+
+
+def test_still_stock_draws():
+    """Keras's own layers draw from global generators, which its seeding sets for good."""
+    import random
+
+    random.seed(1)
+    before = random.getstate()
+    with borrowed.stock_draws(0):
+        first = keras.layers.Dense(2).kernel_initializer((3, 2)), keras.random.normal((2,))
+    assert random.getstate() == before
+    with borrowed.stock_draws(0):
+        again = keras.layers.Dense(2).kernel_initializer((3, 2)), keras.random.normal((2,))
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (one, other)))
+    keras.utils.set_random_seed(0)
+    assert random.getstate() != before
+
+
 @on("jax", "tensorflow")
 def test_still_train_function():
     model, first = compiled(), []

@@ -4,13 +4,16 @@ One class, :class:`KerasClassifier`: a builder of models and settings go in, row
 and probabilities come out.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
+import keras
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.utils import column_or_1d
 
-from kerasdl.estimators.estimator import KerasEstimator
-from kerasdl.estimators.targets import LabelHead, Labels
+from kerasdl.estimators.estimator import KerasEstimator, joined
+from kerasdl.estimators.targets import LabelHead, Labels, LabelSetHead, LabelSets, classes_of
 
 
 class KerasClassifier(ClassifierMixin, KerasEstimator):
@@ -20,20 +23,30 @@ class KerasClassifier(ClassifierMixin, KerasEstimator):
         build: any function that returns an uncompiled :class:`keras.Model`. It is handed those of
             ``features`` (int), ``input_shape`` (tuple) and ``outputs`` or else ``units`` (int, the number of
             classes) that its signature names, so the builders of :mod:`kerasdl.models` work as they are. The
-            model's outputs are logits, one a class, unless its last layer is a softmax; for two classes one
-            output will do, a logit or, after a sigmoid, the second class's probability.
-        loss: Keras's name or a loss, given the classes' places ``(batch, 1)``; None is cross-entropy.
-        epochs, batch_size, report_every, optimizer, learning_rate, early_stopping, validation_fraction,
-            warm_start, random_state, verbose, **build_parameters: as in
-            :class:`~kerasdl.estimators.KerasRegressor`; the validation part is stratified.
+            model has an output for each class, or for two classes one, that of the second. Whether these are
+            logits, a softmax or sigmoids is read off its last operations, nested ones included. Or a model:
+            each fit trains a copy of it, from the weights that it has.
+        loss: Keras's name or a loss, which gets the classes one-hot if it takes them so, else by their places
+            ``(batch, 1)``; None is the cross-entropy that suits the outputs.
+        class_weight: a dict of label and weight, or ``"balanced"`` for weights inverse to the classes'
+            frequencies; they multiply ``sample_weight``.
+        from_logits: whether the outputs are logits; needed only where that can't be told from the model.
+        one_hot: whether the loss takes the classes one-hot; needed only for a loss that is not of Keras's.
+        epochs, batch_size, report_every, optimizer, learning_rate, metrics, callbacks, early_stopping,
+            monitor, min_delta, restore_best, validation_fraction, validation_split, warm_start,
+            random_state, verbose, **parameters: as in :class:`~kerasdl.estimators.KerasRegressor`; a part
+            that is drawn at random to validate on is stratified.
 
     Attributes:
-        classes_: the labels, sorted, of whatever type y has.
-        model_, history_, n_iter_, n_features_in_: as the regressor's.
+        classes_: the labels, sorted, of whatever type y has; for several labels a row their numbers.
+        model_, history_, n_iter_, n_features_in_, callbacks_: as the regressor's.
+
+    A y of shape ``(samples, labels)`` that holds 0 and 1 means several labels a row: ``predict`` and
+    ``predict_proba`` then have its shape, and the loss is binary cross-entropy.
 
     Raises:
-        ValueError: in ``fit``, on one class alone, several labels a row, a model with another number of
-            outputs, and where the regressor raises.
+        ValueError: in ``fit``, on one class alone, a model with another number of outputs or one whose
+            outputs' meaning can't be told, a loss that does not go with them, and where the regressor raises.
 
     Example:
         >>> import numpy as np
@@ -44,8 +57,29 @@ class KerasClassifier(ClassifierMixin, KerasEstimator):
         (4, 2)
     """
 
-    _target_checks: ClassVar[dict[str, bool]] = {}
-    _head: LabelHead
+    _target_checks: ClassVar[dict[str, bool]] = {"multi_output": True}
+    _head: LabelHead | LabelSetHead
+
+    def __init__(
+        self,
+        build: Callable[..., keras.Model] | keras.Model,
+        *,
+        class_weight: dict | str | None = None,
+        from_logits: bool | None = None,
+        one_hot: bool | None = None,
+        **parameters: Any,
+    ):
+        super().__init__(build, **parameters)
+        self.class_weight = class_weight
+        self.from_logits = from_logits
+        self.one_hot = one_hot
+
+    __init__.__signature__ = joined(__init__, KerasEstimator.__init__)  # type: ignore[attr-defined]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train for one pass over these rows; the first call builds the model.
@@ -76,5 +110,9 @@ class KerasClassifier(ClassifierMixin, KerasEstimator):
         """The labels, sorted."""
         return self._head.targets.classes
 
-    def _targets(self, y: np.ndarray) -> Labels:
-        return Labels.of(y)
+    def _targets(self, y: np.ndarray) -> Labels | LabelSets:
+        return classes_of(y)
+
+    def _column(self, y: Any) -> np.ndarray:
+        y = super()._column(y)
+        return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y

@@ -19,31 +19,45 @@ class KerasRegressor(RegressorMixin, KerasEstimator):
     Args:
         build: any function that returns an uncompiled :class:`keras.Model`. It is handed those of
             ``features`` (int), ``input_shape`` (tuple) and ``outputs`` or else ``units`` (int, the number of
-            targets) that its signature names, so the builders of :mod:`kerasdl.models` work as they are.
+            targets) that its signature names, so the builders of :mod:`kerasdl.models` work as they are; for
+            several inputs the first two are dicts by the inputs' names. Or a model: each fit trains a copy
+            of it, from the weights that it has.
         epochs: passes over the training rows.
         batch_size: rows a batch.
         report_every: epochs between two rows of ``history_``: see :func:`kerasdl.training.fit`.
-        optimizer: Keras's name, or an instance: its settings are used, and it is left untouched.
-        learning_rate: replaces the optimizer's own, if given.
+        optimizer: Keras's name, or an instance whose settings are taken and which is left untouched.
+        learning_rate: replaces the optimizer's own, where given: a number or a schedule of Keras's.
         loss: Keras's name or a loss; None is the mean squared error.
-        early_stopping: number of epochs without a lower validation loss after which training stops and goes
-            back to the best weights; None trains all epochs.
-        validation_fraction: share of the rows set aside for early stopping, where ``fit`` is given no others.
-        warm_start: whether ``fit`` goes on training the present model instead of building a new one.
-        random_state: int, RandomState or None. It fixes initial weights, batch order and kerasdl's dropout,
-            in the same way on every backend.
-        verbose: Keras's progress on the console: 0, 1 or 2.
-        **build_parameters: the builder's other arguments, each named ``build__…``; they can be searched over.
+        metrics: Keras's names or metrics, for ``history_``: a list, or one alone.
+        callbacks: Keras callbacks or functions that make one: a list, or one alone. Each fit watches with
+            fresh copies.
+        early_stopping: stop after so many epochs without progress on the validation part; None trains all
+            epochs.
+        monitor: the column of ``history_`` whose progress is meant.
+        min_delta: what counts as progress: more than this.
+        restore_best: whether to go back to the best weights when training ends.
+        validation_fraction: share of the rows kept aside to validate on, where ``validation_split`` names no
+            share and ``fit`` is given no rows for it.
+        validation_split: which rows are kept aside: None, only where ``early_stopping`` needs some, drawn at
+            random; a share of all, drawn at random; ``"last"``, the last ones, as in a time series; or a
+            splitter of scikit-learn's, whose first split is taken and which is told ``fit``'s ``groups``.
+        warm_start: whether ``fit`` trains the present model on instead of a new one.
+        random_state: int, RandomState or None. It fixes initial weights, batch order and dropout whatever
+            the builder is made of; those of kerasdl's builders alike on every backend.
+        verbose: 0 for silence, 1 for one progress bar, 2 for Keras's line an epoch.
+        **parameters: the builder's other arguments, each named ``build__…``, and the optimizer's settings,
+            each named ``optimizer__…``, as in ``optimizer__momentum=0.9``; they can be searched over.
 
     Attributes:
         model_: the trained :class:`keras.Model`.
         history_: the last training's history, a table with one row an epoch.
         n_iter_: epochs of the last training.
         n_features_in_: number of columns seen in ``fit``.
+        callbacks_: the copies of ``callbacks`` that watched the last training.
 
     Raises:
-        ValueError: in ``fit``, on NaN or infinite data, an unknown ``build__`` name or optimizer; in
-            ``predict``, on another number of columns.
+        ValueError: in ``fit``, on NaN or infinite data, an unknown ``build__`` name or optimizer, a model
+            with other outputs than there are targets; in ``predict``, on another number of columns.
 
     Example:
         >>> import numpy as np

@@ -5,34 +5,47 @@ that :mod:`kerasdl.estimators` takes them one after the other, and :mod:`kerasdl
 many models at once.
 """
 
-import inspect
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 import keras
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
+from sklearn.utils.class_weight import compute_sample_weight
 
 from kerasdl import borrowed, checks, random, training
-from kerasdl.estimators.targets import Head, Loss, Targets
+from kerasdl.estimators import inputs
+from kerasdl.estimators.aside import kept_aside
+from kerasdl.estimators.inputs import Rows, Shape
+from kerasdl.estimators.meaning import Answers
+from kerasdl.estimators.recipe import Recipe, recipe
+from kerasdl.estimators.targets import Asked, Head, Loss, Targets
+from kerasdl.estimators.watching import Bar, Stopping, copies, stopping
+
+PROBED = 8  # rows that a new model is shown, to see what it answers
 
 
 class Settings(Protocol):
     """An estimator's settings, as :class:`~kerasdl.estimators.KerasRegressor` describes them."""
 
-    build: Callable[..., keras.Model]
+    build: Callable[..., keras.Model] | keras.Model
     epochs: int
     batch_size: int
     report_every: int
     optimizer: str | keras.optimizers.Optimizer
-    learning_rate: float | None
+    learning_rate: Any
     loss: Loss | None
+    metrics: Any
+    callbacks: Any
     early_stopping: int | None
+    monitor: str
+    min_delta: float
+    restore_best: bool
     validation_fraction: float
+    validation_split: Any
     random_state: int | np.random.RandomState | None
     verbose: int
 
@@ -40,52 +53,45 @@ class Settings(Protocol):
         """Return these and the builder's arguments by name."""
 
 
-class Built(NamedTuple):
-    """A model as its builder returned it, and the call that made it: the builder and its arguments."""
-
-    model: keras.Model
-    recipe: tuple[Any, dict[str, Any]]
-
-
 class Compiled(NamedTuple):
     """A model ready to be trained, the call that made it, and how it is read."""
 
     model: keras.Model
-    recipe: tuple[Any, dict[str, Any]]
+    recipe: Recipe
     head: Head
 
 
 class Validation(NamedTuple):
     """Rows to validate on, checked, with targets as the user gave them and weights or None."""
 
-    X: np.ndarray
+    X: Rows
     y: np.ndarray
-    weight: np.ndarray | None
+    weight: Any
 
 
 class Feed(NamedTuple):
     """What one training is fed: numbers, as the model takes them.
 
     Attributes:
-        x: ``(rows, …)``.
+        x: ``(rows, …)``, or a list of them for a model with several inputs.
         y: ``(rows, outputs)`` floats, or ``(rows, 1)`` places of classes.
         weight: ``(rows,)`` of mean 1, or None.
         validation: ``(x, y)`` or ``(x, y, weight)`` that decide when to stop, or None.
     """
 
-    x: np.ndarray
+    x: Any
     y: np.ndarray
     weight: np.ndarray | None
-    validation: tuple[np.ndarray, ...] | None
+    validation: tuple[Any, ...] | None
 
 
 class Length(NamedTuple):
-    """How long a training is: epochs, rows a batch, epochs a row of the history, rows without progress."""
+    """How long a training is: epochs, rows a batch, epochs a row of the history, and when it stops early."""
 
     epochs: int
     batch_size: int
     report_every: int
-    patience: int | None
+    stopping: Stopping | None
 
 
 class Steps:
@@ -94,15 +100,18 @@ class Steps:
     Args:
         estimator: its settings.
         targets: what the model learns.
+        columns: names of X's columns, where it has any.
     """
 
-    def __init__(self, estimator: Settings, targets: Targets):
-        self.estimator, self.targets = estimator, targets
+    def __init__(self, estimator: Settings, targets: Targets, columns: Any = None):
+        self.estimator, self.targets, self.columns = estimator, targets, columns
         self._seed = _seed(estimator.random_state)
 
-    def chance(self) -> AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def chance(self) -> Iterator[None]:
         """Return the context in which everything drawn obeys ``random_state``: the same each time."""
-        return random.seeded(self._seed)
+        with random.seeded(self._seed), borrowed.stock_draws(self._seed):
+            yield
 
     def length(self) -> Length:
         """Return how long the training is.
@@ -110,157 +119,187 @@ class Steps:
         Raises:
             ValueError: a number below 1, or one that does not divide another that it must divide.
         """
-        estimator = self.estimator
-        training.reports(estimator.epochs, estimator.report_every)
-        batch_size = checks.positive_int("batch_size", estimator.batch_size)
-        return Length(estimator.epochs, batch_size, estimator.report_every, self._patience())
+        asked = self.estimator
+        training.reports(asked.epochs, asked.report_every)
+        epochs, every = int(asked.epochs), int(asked.report_every)
+        batch_size = checks.positive_int("batch_size", asked.batch_size)
+        stops = stopping(asked.early_stopping, asked.monitor, asked.min_delta, asked.restore_best, every)
+        return Length(epochs, batch_size, every, stops)
 
-    def built(self, input_shape: tuple[int, ...]) -> Built:
-        """Return the builder's model for rows of this shape, uncompiled.
+    def recipe(self, shape: Shape) -> Recipe:
+        """Return the call that makes the model for rows of this shape.
 
         Raises:
-            TypeError, ValueError: an argument that the builder has not, or what it returned is no
-                uncompiled model.
+            TypeError, ValueError: a parameter that is not known.
         """
-        build = self.estimator.build
-        named = inspect.signature(build).parameters
-        # In a recurrent builder ``units`` is the width of the state.
-        size = "outputs" if "outputs" in named else "units"
-        offered = {"features": input_shape[-1], "input_shape": input_shape, size: self.targets.outputs}
-        arguments = {name: value for name, value in offered.items() if name in named}
-        ours = BaseEstimator.get_params(self.estimator, deep=False)
-        for name in self.estimator.get_params().keys() - ours.keys():
-            value = getattr(self.estimator, name)
-            if not name.startswith("build__"):
+        own = BaseEstimator.get_params(self.estimator, deep=False)
+        others = {name: value for name, value in self.estimator.get_params().items() if name not in own}
+        for name, value in others.items():
+            if not name.startswith(("build__", "optimizer__")):
                 raise TypeError(f"{name}={value!r} is not known; a builder's argument is named build__{name}")
-            own = checks.current_name(build, name.removeprefix("build__"))
-            checks.one_of("build__ name", own, named)
-            arguments[own] = value
-        model = build(**arguments)
-        if not isinstance(model, keras.Model):
-            raise TypeError(f"build={build!r} returned {model!r}: it must return a keras.Model")
-        if model.compiled:
-            raise ValueError(f"build={build!r} returned a compiled model: the estimator compiles it")
-        return Built(model, (build, arguments))
+        build = {name: value for name, value in others.items() if name.startswith("build__")}
+        return recipe(self.estimator.build, build, shape, self.targets.outputs)
 
-    def head(self, model: keras.Model) -> Head:
-        """Return the model's loss and how it is read."""
-        return self.targets.head(model, self.estimator.loss)
+    def head(self, model: keras.Model, X: Rows) -> Head:
+        """Return the model's loss and how it is read; a few rows show what its layers do not tell."""
+        asked = Asked(
+            self.estimator.loss,
+            getattr(self.estimator, "from_logits", None),
+            getattr(self.estimator, "one_hot", None),
+        )
+        few = inputs.fed(inputs.numbers(inputs.pick(X, slice(0, PROBED))), model, self.columns)
+        return self.targets.head(Answers(model, few), asked)
 
     def optimizer(self) -> keras.optimizers.Optimizer:
-        """Return a new optimizer with the settings asked for."""
+        """Return a new optimizer with the settings asked for.
+
+        Raises:
+            ValueError: a setting that the optimizer has not.
+        """
         optimizer = borrowed.new_optimizer(self.estimator.optimizer)
-        if self.estimator.learning_rate is not None:
-            optimizer.learning_rate = self.estimator.learning_rate
+        parameters = self.estimator.get_params().items()
+        own = {
+            name.removeprefix("optimizer__"): value.item() if isinstance(value, np.generic) else value
+            for name, value in parameters
+            if name.startswith("optimizer__")
+        }
+        if own:
+            config = optimizer.get_config()
+            for name in own:
+                checks.one_of("optimizer__ name", name, config)
+            optimizer = type(optimizer).from_config(config | own)
+        rate = self.estimator.learning_rate
+        if rate is not None:
+            optimizer.learning_rate = float(rate) if isinstance(rate, np.generic) else rate
         return optimizer
 
-    def compiled(self, input_shape: tuple[int, ...]) -> Compiled:
-        """Return the builder's model, compiled with an optimizer of its own."""
+    def compiled(self, X: Rows) -> Compiled:
+        """Return a new model for these rows, compiled with an optimizer of its own."""
         optimizer = self.optimizer()
-        model, recipe = self.built(input_shape)
-        head = self.head(model)
-        model.compile(optimizer, head.loss)
-        return Compiled(model, recipe, head)
+        call = self.recipe(inputs.shape(X))
+        model = call.make()
+        head = self.head(model, X)
+        model.compile(optimizer, head.loss, metrics=self.metrics_of(self.estimator.metrics))
+        return Compiled(model, call, head)
+
+    @staticmethod
+    def metrics_of(asked: Any) -> list | None:
+        """Return the metrics of a new model, fresh ones where they are instances."""
+        if asked is None:
+            return None
+        several = list(asked) if isinstance(asked, (list, tuple)) else [asked]
+        return [type(one).from_config(one.get_config()) if _is_metric(one) else one for one in several]
 
     def feed(
         self,
         head: Head,
-        X: np.ndarray,
+        model: keras.Model,
+        X: Rows,
         y: np.ndarray,
         sample_weight: Any = None,
         validation: Validation | None = None,
+        groups: Any = None,
         stopping: bool = True,
     ) -> Feed:
         """Return what the model is fed: targets as numbers, weights of mean 1, the validation part apart.
 
         Args:
-            head: of the model.
+            head, model: what is fed.
             X, y: checked rows and their targets as the user gave them.
             sample_weight: one a row, or None.
             validation: rows to validate on, if they are given.
-            stopping: whether rows are kept aside where none are given and ``early_stopping`` asks for some.
+            groups: of the rows, for a splitter, or None.
+            stopping: whether rows are kept aside where none are given and the settings ask for some.
         """
+
+        def rows(part: Rows) -> Any:
+            return inputs.fed(inputs.numbers(part), model, self.columns)
+
         weight = weights("sample_weight", sample_weight, len(y))
+        class_weight = getattr(self.estimator, "class_weight", None)
+        if class_weight is not None:
+            balance = _class_weights(class_weight, y)
+            weight = weights("class_weight", balance if weight is None else weight * balance, len(y))
         if validation is not None:
             own = weights("the validation sample_weight", validation.weight, len(validation.y))
-            return Feed(X, head.encode(y), weight, _fed(head, validation.X, validation.y, own))
-        if not stopping or self.estimator.early_stopping is None:
-            return Feed(X, head.encode(y), weight, None)
-        rows, kept = train_test_split(
-            np.arange(len(y)),
-            test_size=self.estimator.validation_fraction,
-            random_state=int(random.generator("validation").integers(2**31)),
-            stratify=self.targets.strata(y),
+            return Feed(rows(X), _encoded(head, y), weight, _fed(head, rows(validation.X), validation.y, own))
+        split = self.estimator.validation_split
+        if not stopping or (self.estimator.early_stopping is None and split is None):
+            return Feed(rows(X), _encoded(head, y), weight, None)
+        train, valid = kept_aside(
+            split, self.estimator.validation_fraction, X, y, self.targets.strata(y), groups
         )
-        own = None if weight is None else weight[kept]
-        own = weights("sample_weight of the validation part", own, len(kept))
+        own = None if weight is None else weight[valid]
+        own = weights("sample_weight of the validation part", own, len(valid))
         if weight is not None:
-            weight = weights("sample_weight of the training part", weight[rows], len(rows))
-        return Feed(X[rows], head.encode(y[rows]), weight, _fed(head, X[kept], y[kept], own))
+            weight = weights("sample_weight of the training part", weight[train], len(train))
+        aside = _fed(head, rows(inputs.pick(X, valid)), y[valid], own)
+        return Feed(rows(inputs.pick(X, train)), _encoded(head, y[train]), weight, aside)
 
-    def train(self, model: keras.Model, feed: Feed) -> pd.DataFrame:
-        """Train a compiled model and return its history."""
+    def train(self, model: keras.Model, feed: Feed, callbacks: list | None = None) -> pd.DataFrame:
+        """Train a compiled model and return its history.
+
+        Args:
+            model, feed: what is trained on what.
+            callbacks: that watch beside the stopper; by default fresh copies of the user's own.
+        """
         length = self.length()
-        callbacks = []
-        if length.patience is not None:
-            callbacks = [
-                keras.callbacks.EarlyStopping(
-                    "val_loss", patience=length.patience, mode="min", restore_best_weights=True
-                )
-            ]
-        return training.fit(
+        watching = copies(self.estimator.callbacks) if callbacks is None else list(callbacks)
+        if length.stopping is not None:
+            watching.append(length.stopping.callback())
+        return self._fit(
             model,
-            feed.x,
-            feed.y,
+            feed,
+            watching,
             epochs=length.epochs,
-            batch_size=length.batch_size,
             report_every=length.report_every,
-            sample_weight=feed.weight,
             validation_data=feed.validation,
-            callbacks=callbacks,
-            verbose=self.estimator.verbose,
         )
 
-    def one_pass(self, model: keras.Model, feed: Feed, before: int) -> pd.DataFrame:
+    def one_pass(
+        self, model: keras.Model, feed: Feed, before: int, callbacks: list[keras.callbacks.Callback]
+    ) -> pd.DataFrame:
         """Train a compiled model for one pass, in an order of its own, and return its history.
 
         Args:
             model, feed: as in :meth:`train`.
             before: the number of passes before this one.
+            callbacks: that watch.
         """
-        for _ in range(before):
-            random.generator("batches")
-        return training.fit(
-            model,
-            feed.x,
-            feed.y,
-            epochs=1,
-            batch_size=self.estimator.batch_size,
-            sample_weight=feed.weight,
-            verbose=self.estimator.verbose,
-        )
+        random.skip("batches", before)
+        return self._fit(model, feed, callbacks, epochs=1)
 
-    def _patience(self) -> int | None:
-        """Return ``early_stopping`` counted in rows of the history."""
-        if self.estimator.early_stopping is None:
-            return None
-        epochs = checks.positive_int("early_stopping", self.estimator.early_stopping)
-        if epochs % self.estimator.report_every:
-            raise ValueError(
-                f"early_stopping={epochs}, but the loss is looked at every "
-                f"report_every={self.estimator.report_every} epochs: give a multiple of it"
+    def _fit(self, model: keras.Model, feed: Feed, callbacks: list, **arguments: Any) -> pd.DataFrame:
+        verbose = int(self.estimator.verbose)
+        bar = Bar()
+        try:
+            return training.fit(
+                model,
+                feed.x,
+                feed.y,
+                batch_size=checks.positive_int("batch_size", self.estimator.batch_size),
+                sample_weight=feed.weight,
+                callbacks=[*callbacks, bar] if verbose == 1 else callbacks,
+                verbose=0 if verbose == 1 else verbose,
+                **arguments,
             )
-        return epochs // self.estimator.report_every
+        finally:
+            bar.close()
 
 
-def outputs(model: keras.Model, X: np.ndarray, batch_size: int) -> np.ndarray:
+def outputs(model: keras.Model, X: Rows, batch_size: int, columns: Any = None) -> np.ndarray:
     """Return a model's outputs for checked rows, ``(samples, outputs)``."""
-    X = np.asarray(X).astype(keras.config.floatx())
+    batch_size, rows = int(batch_size), inputs.count(X)
     # Whole batches only: a row's output is then the same bits whatever stands beside it, and no backend
     # compiles for a shorter batch.
-    missing = -len(X) % batch_size
-    padded = np.concatenate([X, np.repeat(X[-1:], missing, axis=0)])
-    return model.predict(padded, batch_size=batch_size, verbose=0)[: len(X)]
+    places = np.minimum(np.arange(rows + -rows % batch_size), rows - 1)
+    parts = [
+        model.predict(
+            inputs.fed(inputs.numbers(inputs.pick(X, part)), model, columns), batch_size=batch_size, verbose=0
+        )
+        for part in np.split(places, range(batch_size * 1024, len(places), batch_size * 1024))
+    ]
+    return np.concatenate(parts)[:rows] if len(parts) > 1 else parts[0][:rows]
 
 
 def weights(name: str, weight: Any, rows: int) -> np.ndarray | None:
@@ -279,9 +318,32 @@ def weights(name: str, weight: Any, rows: int) -> np.ndarray | None:
     return weight / weight.mean()
 
 
-def _fed(head: Head, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, ...]:
+def _class_weights(class_weight: Any, y: np.ndarray) -> np.ndarray:
+    """Return the weight of each row's class, ``(rows,)``.
+
+    Raises:
+        ValueError: neither ``"balanced"`` nor a weight for labels that there are.
+    """
+    if isinstance(class_weight, str) and class_weight != "balanced":
+        raise ValueError(f"class_weight={class_weight!r}: give 'balanced', or a dict of label and weight")
+    if isinstance(class_weight, dict) and np.ndim(y) == 1:
+        strange = [label for label in class_weight if label not in set(np.asarray(y).tolist())]
+        if strange:
+            raise ValueError(f"class_weight has the label {strange[0]!r}, which y has not")
+    return compute_sample_weight(class_weight, y)
+
+
+def _encoded(head: Head, y: np.ndarray) -> np.ndarray:
+    return checks.finite("y", head.encode(y))
+
+
+def _fed(head: Head, x: Any, y: np.ndarray, weight: np.ndarray | None) -> tuple[Any, ...]:
     """Return rows to validate on as Keras takes them."""
-    return (X, head.encode(y)) if weight is None else (X, head.encode(y), weight)
+    return (x, _encoded(head, y)) if weight is None else (x, _encoded(head, y), weight)
+
+
+def _is_metric(one: Any) -> bool:
+    return isinstance(one, keras.metrics.Metric)
 
 
 def _seed(random_state: Any) -> int | None:

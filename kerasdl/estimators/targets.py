@@ -1,18 +1,33 @@
 """How do targets become numbers, and a model's outputs predictions?
 
-Targets are learned from y: numbers as they are, or labels. Together with a model they make a head: which loss
-it is compiled with, what it is fed as targets, and what its outputs mean.
+Targets are learned from y: numbers as they are, one label a row, or several. Together with a model they make
+a head: which loss it is compiled with, what it is fed as targets, and what its outputs mean.
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
-import keras
 import numpy as np
-from sklearn.utils.multiclass import check_classification_targets
+from scipy.special import expit
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-Loss: TypeAlias = str | keras.losses.Loss
+from kerasdl.estimators.losses import Loss, choose, choose_for_several
+from kerasdl.estimators.meaning import Answers, Meaning, meaning
+
+
+class Asked(NamedTuple):
+    """What the user says about loss and outputs; None where nothing.
+
+    Attributes:
+        loss: the one to train with.
+        from_logits: whether a classifier's outputs are logits.
+        one_hot: whether the loss takes a classifier's targets one-hot.
+    """
+
+    loss: Loss | None = None
+    from_logits: bool | None = None
+    one_hot: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -38,12 +53,12 @@ class Targets(ABC):
         """Return what a validation part is stratified by, if by anything."""
 
     @abstractmethod
-    def head(self, model: keras.Model, loss: Loss | None) -> "Head":
+    def head(self, answers: Answers, asked: Asked) -> "Head":
         """Return how this model is trained on these targets and read.
 
         Args:
-            model: built.
-            loss: the one asked for; None for the default.
+            answers: of the model.
+            asked: what the user says about them.
 
         Raises:
             ValueError: the model has another number of outputs, or the loss takes other outputs than it has.
@@ -94,8 +109,13 @@ class Numbers(Targets):
     def strata(self, y: np.ndarray) -> None:
         return None
 
-    def head(self, model: keras.Model, loss: Loss | None) -> "NumberHead":
-        return NumberHead(self, "mse" if loss is None else loss)
+    def head(self, answers: Answers, asked: Asked) -> "NumberHead":
+        if answers.shape != (self.outputs,):
+            raise ValueError(
+                f"build returned a model with outputs of shape {answers.shape} for {self.outputs} "
+                f"target{'s' * (self.outputs > 1)} a row: let it take outputs and end in that many"
+            )
+        return NumberHead(self, "mse" if asked.loss is None else asked.loss)
 
 
 @dataclass(frozen=True)
@@ -144,24 +164,18 @@ class Labels(Targets):
     def strata(self, y: np.ndarray) -> np.ndarray:
         return labels(y)
 
-    def head(self, model: keras.Model, loss: Loss | None) -> "LabelHead":
-        outputs, classes = model.output_shape[-1], self.outputs
-        if outputs != classes and not (outputs == 1 and classes == 2):
+    def head(self, answers: Answers, asked: Asked) -> "LabelHead":
+        shape, classes = answers.shape, self.outputs
+        if shape != (classes,) and not (shape == (1,) and classes == 2):
+            found = f"{shape[0]} outputs" if len(shape) == 1 else f"outputs of shape {shape}"
             raise ValueError(
-                f"build returned a model with {outputs} outputs for {classes} classes: let it take outputs "
-                "and use them"
+                f"build returned a model with {found} for {classes} classes: let it take outputs and use them"
             )
-        logits = _activation(model) not in ("softmax", "sigmoid")
-        if isinstance(loss, str) and "crossentropy" in loss and logits:
-            raise ValueError(
-                f"loss={loss!r} takes probabilities and the model gives logits: leave the loss out, or give "
-                "one made with from_logits=True"
-            )
-        if loss is None and outputs == 1:
-            loss = keras.losses.BinaryCrossentropy(from_logits=logits)
-        elif loss is None:
-            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
-        return LabelHead(self, loss, logits)
+        number = int(shape[0] or 0)
+        means = meaning(answers, asked.from_logits)
+        if means == "softmax" and number == 1:
+            raise ValueError("build returned a model with a softmax of one output, which is always 1")
+        return LabelHead(self, *choose(asked.loss, means, number, asked.one_hot), means)
 
 
 @dataclass(frozen=True)
@@ -169,23 +183,95 @@ class LabelHead(Head):
     """Outputs are the classes' logits or probabilities; for two classes one output will do.
 
     Attributes:
-        logits: whether outputs are logits.
+        one_hot: whether the loss takes targets one-hot.
+        means: what the outputs mean.
     """
 
     targets: Labels
-    logits: bool
+    one_hot: bool
+    means: Meaning
+
+    def encode(self, y: np.ndarray) -> np.ndarray:
+        places = self.targets.encode(y)
+        return np.eye(self.targets.outputs, dtype="float32")[places[:, 0]] if self.one_hot else places
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """Return each class's probability, ``(samples, classes)``."""
-        outputs = np.asarray(outputs, float)
+        outputs, logits = np.asarray(outputs, float), self.means == "logits"
         if outputs.shape[1] == 1:
-            outputs = np.hstack([np.zeros_like(outputs) if self.logits else 1 - outputs, outputs])
-        if self.logits:
+            outputs = np.hstack([np.zeros_like(outputs) if logits else 1 - outputs, outputs])
+        if logits:
             outputs = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-        return outputs / outputs.sum(axis=1, keepdims=True)
+        sums = outputs.sum(axis=1, keepdims=True)
+        # Sigmoids may all be 0: then nothing tells the classes apart.
+        return np.where(sums > 0, outputs, 1) / np.where(sums > 0, sums, outputs.shape[1])
 
     def decide(self, outputs: np.ndarray) -> np.ndarray:
         return self.targets.classes[self.probabilities(outputs).argmax(axis=1)]
+
+
+@dataclass(frozen=True)
+class LabelSets(Targets):
+    """Several labels a row, each yes (1) or no (0)."""
+
+    @property
+    def classes(self) -> np.ndarray:
+        """The labels' numbers."""
+        return np.arange(self.outputs)
+
+    def encode(self, y: np.ndarray) -> np.ndarray:
+        y = np.asarray(y)
+        if y.shape[1:] != (self.outputs,) or not np.isin(y, (0, 1)).all():
+            raise ValueError(f"y is not 0 or 1 for each of {self.outputs} labels, as in the training before")
+        return y.astype("float32")
+
+    def strata(self, y: np.ndarray) -> None:
+        return None
+
+    def head(self, answers: Answers, asked: Asked) -> "LabelSetHead":
+        if answers.shape != (self.outputs,):
+            raise ValueError(
+                f"build returned a model with outputs of shape {answers.shape} for {self.outputs} labels a "
+                "row: let it take outputs and end in that many"
+            )
+        means = meaning(answers, asked.from_logits)
+        return LabelSetHead(self, choose_for_several(asked.loss, means), means)
+
+
+@dataclass(frozen=True)
+class LabelSetHead(Head):
+    """Outputs are each label's logit or probability.
+
+    Attributes:
+        means: which of the two.
+    """
+
+    targets: LabelSets
+    means: Meaning
+
+    def probabilities(self, outputs: np.ndarray) -> np.ndarray:
+        """Return each label's probability, ``(samples, labels)``."""
+        outputs = np.asarray(outputs, float)
+        return expit(outputs) if self.means == "logits" else outputs
+
+    def decide(self, outputs: np.ndarray) -> np.ndarray:
+        return (self.probabilities(outputs) > 0.5).astype(int)
+
+
+def classes_of(y: Any) -> Labels | LabelSets:
+    """Learn labels from y: one a row, or ``(samples, labels)`` of zeros and ones.
+
+    Raises:
+        ValueError: neither.
+    """
+    y = np.asarray(y)
+    if y.ndim < 2 or y.shape[1] < 2:
+        return Labels.of(y)
+    if type_of_target(y) != "multilabel-indicator":
+        raise ValueError(
+            f"y has shape {y.shape} and other values than 0 and 1: give one label a row, (samples,)"
+        )
+    return LabelSets(y.shape[1])
 
 
 def labels(y: Any) -> np.ndarray:
@@ -197,11 +283,3 @@ def labels(y: Any) -> np.ndarray:
     y = np.asarray(y)
     check_classification_targets(y)
     return y
-
-
-def _activation(model: keras.Model) -> str:
-    """Return the name of what the last layer does to its outputs."""
-    last = model.layers[-1] if model.layers else model
-    if isinstance(last, keras.layers.Softmax):
-        return "softmax"
-    return getattr(getattr(last, "activation", None), "__name__", "linear")

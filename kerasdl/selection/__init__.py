@@ -12,8 +12,17 @@ what comes back is ``fitted``, an estimator that remembers its model's answers; 
 scorer and writes the fold's row.
 """
 
-from kerasdl.selection.grid import GridSearch, grid_search
+from kerasdl.selection.search import GridSearch, grid_search, halving_search, random_search
 from kerasdl.selection.validation import CrossValidation, cross_validate, log_rmse
 from kerasdl.selection.workers import FoldsLost
 
-__all__ = ["CrossValidation", "FoldsLost", "GridSearch", "cross_validate", "grid_search", "log_rmse"]
+__all__ = [
+    "CrossValidation",
+    "FoldsLost",
+    "GridSearch",
+    "cross_validate",
+    "grid_search",
+    "halving_search",
+    "log_rmse",
+    "random_search",
+]

@@ -4,6 +4,7 @@ A scorer asks for predictions on the very rows that were trained or judged, seve
 folds of one program share a model: so each fold keeps what its model answered for those rows.
 """
 
+import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,9 +12,10 @@ import keras
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, is_classifier
-from sklearn.pipeline import Pipeline
 
-from kerasdl.selection.prepared import last
+from kerasdl.estimators.estimator import KerasEstimator
+from kerasdl.estimators.losses import Loss
+from kerasdl.selection.prepared import Prepared
 
 
 class Shared:
@@ -32,33 +34,68 @@ class Shared:
 
 
 class Own(NamedTuple):
-    """A fold's own weights for a model that it shares."""
+    """A fold's own weights for a model that it shares, and what a model of its own is compiled with."""
 
     shared: Shared
     weights: Sequence[np.ndarray]
+    optimizer: keras.optimizers.Optimizer
+    loss: Loss
 
 
 class Fitted:
-    """A fitted estimator that remembers what its model answers for some X.
+    """A fitted estimator.
 
     Args:
         estimator: what takes raw rows to predictions.
         features: columns that its last step saw.
         seconds: that its fit took.
-        known: (X, the model's outputs for X) where the last step is a Keras estimator.
+    """
+
+    def __init__(self, estimator: BaseEstimator, features: float, seconds: float):
+        self.features, self.seconds = features, seconds
+        self._estimator = estimator
+
+    @property
+    def estimator(self) -> BaseEstimator:
+        """What takes raw rows to predictions."""
+        return self._estimator
+
+    @property
+    def history(self) -> pd.DataFrame | None:
+        """The history of the training, where the estimator keeps one."""
+        return None
+
+    def alone(self) -> BaseEstimator:
+        """Return the estimator to keep, which shares nothing with another fold's."""
+        return self.estimator
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("_estimator", "_own", "_known"):  # not there yet: a copy is being made
+            raise AttributeError(name)
+        return getattr(self.estimator, name)
+
+
+class FittedKeras(Fitted):
+    """A fitted Keras estimator that remembers what its model answers for some X.
+
+    Args:
+        prepared: the fold's rows.
+        model: the estimator at the end.
+        seconds: that its fit took.
+        known: (X, the model's outputs for X).
         own: this fold's weights, where the model is shared.
     """
 
     def __init__(
         self,
-        estimator: BaseEstimator,
-        features: float,
+        prepared: Prepared,
+        model: KerasEstimator,
         seconds: float,
-        known: Sequence[tuple[Any, np.ndarray]] = (),
+        known: Sequence[tuple[Any, np.ndarray]],
         own: Own | None = None,
     ):
-        self.features, self.seconds = features, seconds
-        self._estimator, self._known, self._own = estimator, known, own
+        super().__init__(prepared.whole(model), prepared.features, seconds)
+        self._model, self._prepared, self._known, self._own = model, prepared, known, own
 
     @property
     def estimator(self) -> BaseEstimator:
@@ -69,47 +106,44 @@ class Fitted:
 
     @property
     def history(self) -> pd.DataFrame | None:
-        """The history of the training, where the estimator keeps one."""
-        return getattr(last(self._estimator), "history_", None)
+        return self._model.history_
 
-    def __getattr__(self, name: str) -> Any:
-        if name in ("_estimator", "_own", "_known"):  # not there yet: a copy is being made
-            raise AttributeError(name)
-        return getattr(self.estimator, name)
+    def alone(self) -> BaseEstimator:
+        if self._own is not None and not self._own.shared.model.compiled:
+            self._own.shared.model.compile(self._own.optimizer, self._own.loss)
+        return copy.deepcopy(self.estimator)
 
     def predict(self, X: Any) -> np.ndarray:
         outputs = self._outputs(X)
-        return self.estimator.predict(X) if outputs is None else self._head.decide(outputs)
+        if outputs is None:
+            return self.estimator.predict(X)
+        return self._prepared.raw(self._model._head.decide(outputs))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        if not self._known:
-            return self.estimator.score(X, y)
-        return type(last(self._estimator)).score(self, X, y, sample_weight)
-
-    @property
-    def _head(self) -> Any:
-        return last(self._estimator)._head
+        return type(self._model).score(self, X, y, sample_weight)
 
     def _outputs(self, X: Any) -> np.ndarray | None:
         """Return the model's outputs for X, if it is known."""
         return next((outputs for known, outputs in self._known if known is X), None)
 
 
-class FittedClassifier(Fitted):
+class FittedClassifier(FittedKeras):
     """The same, with probabilities."""
 
     def predict_proba(self, X: Any) -> np.ndarray:
         outputs = self._outputs(X)
-        return self.estimator.predict_proba(X) if outputs is None else self._head.probabilities(outputs)
+        return (
+            self.estimator.predict_proba(X) if outputs is None else self._model._head.probabilities(outputs)
+        )
 
 
 def remembering(
-    whole: Pipeline,
-    features: float,
+    prepared: Prepared,
+    model: KerasEstimator,
     seconds: float,
     known: Sequence[tuple[Any, np.ndarray]],
     own: Own | None = None,
-) -> Fitted:
-    """Return a fold's fitted pipeline, which ends with a Keras estimator, with its model's answers."""
-    kind = FittedClassifier if is_classifier(whole) else Fitted
-    return kind(whole, features, seconds, known, own)
+) -> FittedKeras:
+    """Return a fold's fitted Keras estimator with its model's answers."""
+    kind = FittedClassifier if is_classifier(model) else FittedKeras
+    return kind(prepared, model, seconds, known, own)

@@ -12,7 +12,9 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from sklearn.utils import indexable
 
+from kerasdl import checks
 from kerasdl.borrowed import safe_indexing
+from kerasdl.estimators import inputs
 
 
 class Side(NamedTuple):
@@ -53,7 +55,7 @@ class Folds:
         return len(self.folds)
 
 
-def split(X: Any, y: Any, cv: Any, weight: Any, estimator: BaseEstimator) -> Folds:
+def split(X: Any, y: Any, cv: Any, weight: Any, estimator: BaseEstimator, groups: Any = None) -> Folds:
     """Split the rows.
 
     Args:
@@ -62,13 +64,16 @@ def split(X: Any, y: Any, cv: Any, weight: Any, estimator: BaseEstimator) -> Fol
             classifier stratified ones.
         weight: one a row, or None.
         estimator: what will be trained; a classifier's folds are to hold every class.
+        groups: one a row, for a splitter that keeps them whole, or None.
 
     Raises:
         ValueError: lengths that differ, a fold with an empty side or, for a classifier, one that trains
             without some class.
     """
-    X, y = indexable(X, y)
-    y = np.asarray(y)
+    X, y = inputs.checked(X) if inputs.several(X) else indexable(X, y)[0], np.asarray(y)
+    if inputs.several(X) and inputs.count(X) != len(y):
+        raise ValueError(f"X has {inputs.count(X)} rows and y {len(y)}: give one target a row")
+    checks.finite("y", y)
     judged = is_classifier(estimator)
     if judged and y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
@@ -78,15 +83,16 @@ def split(X: Any, y: Any, cv: Any, weight: Any, estimator: BaseEstimator) -> Fol
             raise ValueError(f"sample_weight has shape {weight.shape}: give one weight a row, ({len(y)},)")
 
     def side(rows: np.ndarray) -> Side:
-        return Side(rows, safe_indexing(X, rows), y[rows], None if weight is None else weight[rows])
+        own = inputs.pick(X, rows) if inputs.several(X) else safe_indexing(X, rows)
+        return Side(rows, own, y[rows], None if weight is None else weight[rows])
 
     default = StratifiedKFold(5) if judged else KFold(5)
     splitter = check_cv(default if cv is None else cv, y, classifier=judged)
     folds = []
-    for number, (train, valid) in enumerate(splitter.split(X, y)):
+    for number, (train, valid) in enumerate(_split(splitter, X, y, groups)):
         if not (len(train) and len(valid)):
             raise ValueError(f"cv={cv!r} leaves a side of fold {number + 1} empty: use fewer folds")
-        missing = np.setdiff1d(y, y[train]).tolist() if judged else []
+        missing = np.setdiff1d(y, y[train]).tolist() if judged and y.ndim == 1 else []
         if missing:
             raise ValueError(
                 f"cv={cv!r} trains fold {number + 1} without class {missing[0]!r}: use StratifiedKFold, or "
@@ -94,3 +100,15 @@ def split(X: Any, y: Any, cv: Any, weight: Any, estimator: BaseEstimator) -> Fol
             )
         folds.append(Fold(number, side(train), side(valid)))
     return Folds(X, y, weight, tuple(folds))
+
+
+def _split(splitter: Any, X: Any, y: np.ndarray, groups: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield a splitter's folds.
+
+    Raises:
+        ValueError: it needs groups and there are none.
+    """
+    if groups is None and "Group" in type(splitter).__name__:
+        raise ValueError(f"cv={splitter!r} keeps groups whole: give groups=, one a row")
+    rows = np.zeros((len(y), 1)) if inputs.several(X) else X
+    yield from splitter.split(rows, y) if groups is None else splitter.split(rows, y, groups)

@@ -12,8 +12,10 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 
 from kerasdl import training
+from kerasdl.estimators import inputs
 from kerasdl.estimators.estimator import KerasEstimator
 from kerasdl.estimators.steps import Compiled, outputs
+from kerasdl.estimators.watching import copies
 from kerasdl.selection.fitted import Fitted, remembering
 from kerasdl.selection.folds import Fold, Folds
 from kerasdl.selection.prepared import last, prepare
@@ -61,25 +63,27 @@ class OnOneModel:
     def __init__(self, estimator: BaseEstimator, folds: Folds):
         self.estimator = estimator
         self.prepared = [prepare(estimator, fold) for fold in folds]
-        self.starts: dict[tuple[int, ...], _Start] = {}
+        self.starts: dict[str, _Start] = {}
 
     def fit(self, fold: Fold) -> Fitted:
         started = time.perf_counter()
         own, estimator = self.prepared[fold.number], clone(last(self.estimator))
-        steps = estimator._new_steps(fold.train.y)
-        if own.shape not in self.starts:
+        steps, key = estimator._new_steps(own.y), repr(own.shape)
+        if key not in self.starts:
             with steps.chance():
-                new = steps.compiled(own.shape)
-            self.starts[own.shape] = _Start(new, training.snapshot(new.model))
-        (model, *_), state = self.starts[own.shape]
+                new = steps.compiled(own.train)
+            self.starts[key] = _Start(new, training.snapshot(new.model))
+        (model, call, _), state = self.starts[key]
         with steps.chance():
-            fresh = steps.built(own.shape)
+            fresh = call.make()
             training.restore(state)
-            model.set_weights(fresh.model.get_weights())
-            head = steps.head(model)
-            feed = steps.feed(head, own.train, fold.train.y, fold.train.weight)
-            history = steps.train(model, feed)
-        estimator._take_over(Compiled(model, fresh.recipe, head), history, features=own.shape[0])
+            model.set_weights(fresh.get_weights())
+            head = steps.head(model, own.train)
+            feed = steps.feed(head, model, own.train, own.y, fold.train.weight)
+            watching = copies(estimator.callbacks)
+            history = steps.train(model, feed, watching)
+        features = None if inputs.several(own.train) else own.shape[0]
+        estimator._take_over(Compiled(model, call, head), history, watching, features=features)
         sides = [(fold.train.X, own.train), (fold.valid.X, own.valid)]
-        known = [(X, outputs(model, rows, estimator.batch_size)) for X, rows in sides]
-        return remembering(own.whole(estimator), own.shape[-1], time.perf_counter() - started, known)
+        known = [(X, outputs(model, rows, estimator.batch_size, steps.columns)) for X, rows in sides]
+        return remembering(own, estimator, time.perf_counter() - started, known)

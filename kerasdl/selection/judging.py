@@ -1,20 +1,21 @@
 """Which way are the folds trained? Together, in turn, or on an engine's workers.
 
-In go estimators, folds and a scorer; out come, for each estimator, its judged folds, and the way they went.
+In go estimators, folds and a judge; out come, for each estimator, its judged folds, and the way they went.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sklearn.base import BaseEstimator
 
 from kerasdl import devices, engines
+from kerasdl.estimators import inputs
 from kerasdl.estimators.estimator import KerasEstimator
 from kerasdl.selection.fitted import Fitted
 from kerasdl.selection.folds import Folds
 from kerasdl.selection.in_turn import way
 from kerasdl.selection.prepared import last
-from kerasdl.selection.scoring import Judged, score
+from kerasdl.selection.scoring import Judge, Judged
 from kerasdl.selection.stack.plan import Unstackable
 from kerasdl.selection.together import fit_together
 from kerasdl.selection.workers import sent
@@ -35,17 +36,17 @@ class Verdict(NamedTuple):
     reason: str
 
 
-def judge(
+def judged(
     estimators: list[BaseEstimator],
     folds: Folds,
-    scorer: Callable,
+    judge: Judge,
     vectorize: bool | str,
     settings: Sequence[dict[str, Any]] = ({},),
 ) -> Verdict:
     """Fit and score each estimator on each fold.
 
     Args:
-        estimators, folds, scorer: what to fit, on what, and who judges.
+        estimators, folds, judge: what to fit, on what, and who judges.
         vectorize: True, False or ``"auto"``.
         settings: what tells the estimators apart, for messages.
 
@@ -63,27 +64,39 @@ def judge(
                 f"{engine.name}'s workers: leave one of the two out"
             )
         reason = "each fold is a piece of work, as parallel_config asks"
-        return Verdict(sent(engine, estimators, folds, scorer, settings), engine.name, reason)
-    reason = _hindrance(estimators, vectorize)
+        return Verdict(sent(engine, estimators, folds, judge, settings), engine.name, reason)
+    reason = _hindrance(estimators, folds, vectorize)
     if not reason:
         try:
             fitted = fit_together(estimators, folds)
         except Unstackable as why:
             reason = str(why)
         else:
-            return Verdict([_scored(fits, folds, scorer) for fits in fitted], "together", "")
+            return Verdict([_scored(fits, folds, judge) for fits in fitted], "together", "")
     if vectorize is True:
         raise ValueError(f"vectorize=True, but {reason}: use 'auto' to train fold by fold")
-    return Verdict([_scored(_fits(one, folds), folds, scorer) for one in estimators], "in turn", reason)
+    return Verdict([_scored(_fits(one, folds), folds, judge) for one in estimators], "in turn", reason)
 
 
-def _hindrance(estimators: list[BaseEstimator], vectorize: bool | str) -> str:
+def _hindrance(estimators: list[BaseEstimator], folds: Folds, vectorize: bool | str) -> str:
     """Return why the folds can't be trained together, as far as that shows before any is looked at."""
-    if not all(isinstance(last(estimator), KerasEstimator) for estimator in estimators):
-        return f"{type(last(estimators[0])).__name__} is not a Keras estimator"
+    ends = [last(estimator) for estimator in estimators]
+    if not all(isinstance(end, KerasEstimator) for end in ends):
+        return f"{type(ends[0]).__name__} is not a Keras estimator"
     if not vectorize:
         return "vectorize=False"
-    return f"each fold is trained on {devices.count()} devices" if devices.count() > 1 else ""
+    if devices.count() > 1:
+        return f"each fold is trained on {devices.count()} devices"
+    if inputs.several(folds.X):
+        return "X has several inputs"
+    for end in ends:
+        if end.callbacks is not None:
+            return "callbacks watch one model at a time"
+        if end.metrics is not None:
+            return "metrics are kept by one model at a time"
+        if end.early_stopping is not None and end.monitor not in ("loss", "val_loss"):
+            return f"monitor={end.monitor!r} is looked at by one model at a time"
+    return ""
 
 
 def _fits(estimator: BaseEstimator, folds: Folds) -> Iterator[Fitted]:
@@ -93,6 +106,6 @@ def _fits(estimator: BaseEstimator, folds: Folds) -> Iterator[Fitted]:
         yield present.fit(fold)
 
 
-def _scored(fits: Iterable[Fitted], folds: Folds, scorer: Callable) -> Iterator[Judged]:
+def _scored(fits: Iterable[Fitted], folds: Folds, judge: Judge) -> Iterator[Judged]:
     for fold, fitted in zip(folds, fits, strict=True):
-        yield score(fitted, fold, scorer)
+        yield judge.judge(fitted, fold)

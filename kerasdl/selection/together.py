@@ -5,16 +5,20 @@ member has the initial weights, batches and masks that it would have alone.
 """
 
 import time
+from collections.abc import Hashable
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 from kerasdl import random, training
 from kerasdl.estimators.estimator import KerasEstimator
-from kerasdl.estimators.steps import Built, Compiled, Steps
+from kerasdl.estimators.recipe import Recipe
+from kerasdl.estimators.steps import Compiled, Steps
 from kerasdl.selection.fitted import Fitted, Own, Shared, remembering
 from kerasdl.selection.folds import Fold, Folds
+from kerasdl.selection.identity import identity
 from kerasdl.selection.prepared import Prepared, last, pad, preparation, prepare, widened
 from kerasdl.selection.stack import plan
 from kerasdl.selection.stack.members import Member, Trained, kin
@@ -56,9 +60,9 @@ class _Rows:
 
     def __init__(self, folds: Folds):
         self._folds = folds
-        self._known: dict[str, list[tuple[str, Prepared]]] = {}
+        self._known: dict[Hashable, list[tuple[Hashable, Prepared]]] = {}
 
-    def of(self, estimator: BaseEstimator) -> list[tuple[str, Prepared]]:
+    def of(self, estimator: BaseEstimator) -> list[tuple[Hashable, Prepared]]:
         """Return each fold's rows, and what tells this preparation from others."""
         how = preparation(estimator)
         if how not in self._known:
@@ -70,7 +74,7 @@ class _Rows:
 class _Template(NamedTuple):
     """A built model that shows one member's weights, the call that made it, its plan."""
 
-    built: Built
+    call: Recipe
     shared: Shared
     plan: plan.Plan
 
@@ -84,9 +88,10 @@ class _Templates:
     def of(self, steps: Steps, shape: tuple[int, ...], alike: tuple) -> _Template:
         """Return the model of these steps for rows of this shape; members ``alike`` start alike."""
         if (*alike, shape) not in self._known:
+            call = steps.recipe(shape)
             with steps.chance():
-                built = steps.built(shape)
-            self._known[(*alike, shape)] = _Template(built, Shared(built.model), plan.read(built.model))
+                model = call.make()
+            self._known[(*alike, shape)] = _Template(call, Shared(model), plan.read(model))
         return self._known[(*alike, shape)]
 
 
@@ -99,6 +104,7 @@ class _Candidate(NamedTuple):
     prepared: Prepared
     template: _Template
     compiled: Compiled
+    optimizer: keras.optimizers.Optimizer
     member: Member
 
     def fitted(self, trained: Trained, seconds: float) -> Fitted:
@@ -108,23 +114,22 @@ class _Candidate(NamedTuple):
         sides = (self.fold.train.X, self.fold.valid.X)
         known = list(zip(sides, trained.outputs, strict=True))
         weights = [array for arrays in trained.arrays for array in arrays]
-        own = Own(self.template.shared, weights)
-        whole = self.prepared.whole(self.estimator)
-        return remembering(whole, self.prepared.shape[-1], seconds, known, own)
+        own = Own(self.template.shared, weights, self.optimizer, self.compiled.head.loss)
+        return remembering(self.prepared, self.estimator, seconds, known, own)
 
 
 def _candidate(
     setting: int,
     estimator: BaseEstimator,
     fold: Fold,
-    rows: tuple[str, Prepared],
+    rows: tuple[Hashable, Prepared],
     templates: _Templates,
 ) -> _Candidate:
     """Return one setting on one fold, with the weights, order and masks that it would have alone."""
     how, prepared = rows
     model_estimator = clone(last(estimator))
     widest = prepared.train.shape[1:]
-    steps = model_estimator._new_steps(fold.train.y)
+    steps = model_estimator._new_steps(prepared.y)
     # Equal seeds draw equal weights: one model then shows those of all folds of this width.
     fixed = isinstance(model_estimator.random_state, (int, np.integer))
     alike: tuple[Any, ...] = (setting, steps.targets.outputs, *(() if fixed else (fold.number,)))
@@ -136,22 +141,24 @@ def _candidate(
         [pad(ours, theirs.shape) for ours, theirs in zip(own, wider, strict=True)]
         for own, wider in zip(narrow.plan.arrays, wide.plan.arrays, strict=True)
     ]
-    model = wide.built.model
-    head = steps.head(model)
+    model = wide.shared.model
+    head = steps.head(model, prepared.train)
     with steps.chance():
-        feed = steps.feed(head, prepared.train, fold.train.y, fold.train.weight)
+        feed = steps.feed(head, model, prepared.train, prepared.y, fold.train.weight)
         training.check_targets(model, feed.y)
         order = int(random.generator("batches").integers(2**32))
-    validation = None if feed.validation is None else feed.validation[0].tobytes()
+    # Members that share rows are fed once: so all that is fed must be alike.
+    fed = identity((feed.y, feed.weight, feed.validation))
+    optimizer = steps.optimizer()
     member = Member(
         steps.length(),
         head.loss,
         wide.plan._replace(arrays=arrays),
         feed,
         order,
-        (how, fold.number, order, validation),
-        plan.settings(steps.optimizer()),
+        (how, fold.number, order, fed),
+        plan.settings(optimizer),
         model_estimator.verbose,
     )
-    compiled = Compiled(model, wide.built.recipe, head)
-    return _Candidate(setting, model_estimator, fold, prepared, wide, compiled, member)
+    compiled = Compiled(model, wide.call, head)
+    return _Candidate(setting, model_estimator, fold, prepared, wide, compiled, optimizer, member)

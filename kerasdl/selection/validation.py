@@ -1,20 +1,20 @@
 """How good is this model on rows it has not seen? Cross-validation, all folds trained at once.
 
-An estimator and rows go in; out come scores by fold, predictions for rows that were not trained on, and
-histories.
+In go an estimator, rows and a splitter; out come each fold's scores, and answers for every row by models that
+have not seen it.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, is_classifier
-from sklearn.metrics import check_scoring
 
-from kerasdl.selection.folds import split
-from kerasdl.selection.judging import judge
+from kerasdl.selection.folds import Folds, split
+from kerasdl.selection.judging import judged
+from kerasdl.selection.scoring import Judge, Judged, Scoring
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,20 @@ class CrossValidation:
     """What a cross-validation found.
 
     Attributes:
-        scores: one row a fold (index ``fold``, from 1): ``train``, ``valid``, ``train_rows``,
-            ``valid_rows``, ``features`` (columns after preprocessing), ``seconds``.
+        scores: one row a fold (index ``fold``, from 1): ``train``, ``valid`` (of several metrics
+            ``train_r2``, ``valid_r2`` and so on), ``train_rows``, ``valid_rows``, ``features`` (columns after
+            preprocessing), ``seconds``.
         predictions: out-of-fold predictions, one a row of X in its order; NaN (a classifier: None)
-            where no fold validated it.
+            where no fold validated it. Where several folds did, as in a repeated splitter: their mean, or a
+            classifier's most frequent label, the first of equals.
         histories: each fold's training history, where the estimator keeps one.
         engine: ``"together"``, all folds as one model; ``"in turn"``; or whose workers trained them,
             ``"loky"``, ``"dask"`` or ``"ray"``.
         reason: one line that says why not together; empty where together.
+        probabilities, decisions: a classifier's out-of-fold probabilities ``(rows, classes)`` and decision
+            values, where it gives them; NaN where no fold validated the row, the mean where several did.
+        answers: each fold's predictions, indexed by the rows that it validated.
+        estimators: each fold's fitted estimator, if ``return_estimators``.
     """
 
     scores: pd.DataFrame
@@ -37,11 +43,25 @@ class CrossValidation:
     histories: list[pd.DataFrame]
     engine: str
     reason: str
+    probabilities: np.ndarray | None = None
+    decisions: np.ndarray | None = None
+    answers: list[pd.Series | pd.DataFrame] = field(default_factory=list)
+    estimators: list[BaseEstimator] = field(default_factory=list)
 
     @property
     def mean(self) -> pd.Series:
-        """The mean ``train`` and ``valid`` score over the folds."""
-        return self.scores[["train", "valid"]].mean()
+        """The mean of each score over the folds."""
+        return self.scores[self._columns()].mean()
+
+    def __repr__(self) -> str:
+        scores = self.scores[self._columns()]
+        shown = scores if len(scores) <= 5 else scores.describe().loc[["min", "max"]]
+        table = pd.concat([shown, scores.agg(["mean", "std"])])
+        trained = self.engine + (f" ({self.reason})" if self.reason else "")
+        return f"{len(scores)} folds, trained {trained}\n{table.round(4).to_string(max_cols=6)}"
+
+    def _columns(self) -> list[str]:
+        return [name for name in self.scores.columns[: list(self.scores.columns).index("train_rows")]]
 
 
 def log_rmse(estimator: BaseEstimator, X: Any, y: Any) -> float:
@@ -65,18 +85,21 @@ def cross_validate(
     y: Any,
     *,
     cv: Any = None,
-    scoring: str | Callable | None = None,
+    scoring: Scoring = None,
     sample_weight: Any = None,
+    groups: Any = None,
     vectorize: bool | str = "auto",
+    return_estimators: bool = False,
 ) -> CrossValidation:
     """Train and score an estimator on each fold, all of it, preprocessing included, inside the fold.
 
-    For a :class:`~kerasdl.estimators.KerasRegressor` or ``KerasClassifier``, alone or at the end of a
-    pipeline, all folds are trained at once, as one Keras model whose layers have an axis of folds, each fold
-    with the initial weights, batches and dropout masks that it would have alone. That takes a plain stack of
-    dense layers, activations, batch normalisation and kerasdl's dropout, an optimizer that treats every
-    number of a weight by itself, and a loss of Keras's own. Other models are trained fold by fold on one
-    compiled model (for each width) that is reset.
+    For a :class:`~kerasdl.estimators.KerasRegressor` or ``KerasClassifier``, alone, at the end of a pipeline
+    or in a ``TransformedTargetRegressor``, all folds are trained at once, as one Keras model whose layers
+    have an axis of folds, each fold with the initial weights, batches and masks that it would have alone.
+    That takes a plain stack of dense layers, activations, batch normalisation and kerasdl's dropout, an
+    optimizer that treats every number of a weight by itself, and a loss of Keras's own; callbacks and metrics
+    watch one model at a time. Other models are trained fold by fold on one compiled model (for each width)
+    that is reset.
 
     Folds may differ in their number of columns (one-hot categories that a training part has never seen).
     Trained together, inputs are then padded with zeros to the widest fold, and initial weights drawn at the
@@ -87,13 +110,17 @@ def cross_validate(
 
     Args:
         estimator: any scikit-learn estimator or pipeline; it is cloned and left untouched.
-        X: ``(samples, …)`` array or DataFrame.
+        X: ``(samples, …)`` array, sparse rows or a DataFrame; a dict of arrays for a model with several
+            inputs.
         y: ``(samples,)`` or ``(samples, targets)``.
         cv: a splitter, a number of folds, or an iterable of (train, valid) rows; default ``KFold(5)``, for
             classifiers ``StratifiedKFold(5)``.
-        scoring: scikit-learn's name, or a function of (estimator, X, y); default the estimator's ``score``.
+        scoring: scikit-learn's name, or a function of (estimator, X, y); a list of these or a dict of name
+            and either for several; default the estimator's ``score``.
         sample_weight: optional ``(samples,)``, used in training.
+        groups: optional ``(samples,)``, for a splitter that keeps groups whole.
         vectorize: whether to train all folds at once: True, False, or ``"auto"``, where it can be done.
+        return_estimators: whether to keep each fold's fitted estimator.
 
     Raises:
         ValueError: lengths that differ, a fold with an empty side or without one of the classes;
@@ -110,17 +137,56 @@ def cross_validate(
         >>> cross_validate(Ridge(), X, 3 * X[:, 0], cv=4).scores.shape
         (4, 6)
     """
-    scorer = check_scoring(estimator, scoring=scoring)
-    folds = split(X, y, cv, sample_weight, estimator)
-    (judged,), engine, reason = judge([estimator], folds, scorer, vectorize)
-    predictions = np.full(folds.y.shape, *((None, object) if is_classifier(estimator) else (np.nan,)))
-    rows, histories = [], []
-    for fold, found in zip(folds, judged, strict=True):
-        if found.history is not None:
-            histories.append(found.history)
-        predictions[fold.valid.rows] = found.predictions
-        rows.append(found.row)
-    if all(answer is not None for answer in predictions.flat):
-        predictions = predictions.astype(folds.y.dtype if is_classifier(estimator) else float)
-    scores = pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="fold"))
-    return CrossValidation(scores, predictions, histories, engine, reason)
+    judge = Judge.of(estimator, scoring, return_estimators)
+    folds = split(X, y, cv, sample_weight, estimator, groups)
+    (each,), engine, reason = judged([estimator], folds, judge, vectorize)
+    found = list(each)
+    scores = pd.DataFrame([one.row for one in found], index=pd.RangeIndex(1, len(found) + 1, name="fold"))
+    answers = [
+        (pd.Series if one.predictions.ndim == 1 else pd.DataFrame)(one.predictions, index=fold.valid.rows)
+        for fold, one in zip(folds, found, strict=True)
+    ]
+    return CrossValidation(
+        scores,
+        _predictions(folds, found, is_classifier(estimator)),
+        [one.history for one in found if one.history is not None],
+        engine,
+        reason,
+        _means(folds, [one.probabilities for one in found]),
+        _means(folds, [one.decisions for one in found]),
+        answers,
+        [one.estimator for one in found if one.estimator is not None],
+    )
+
+
+def _predictions(folds: Folds, found: Sequence[Judged], labels: bool) -> np.ndarray:
+    """Return one prediction a row, of the folds that validated it."""
+    if not labels:
+        means = _means(folds, [one.predictions for one in found])
+        return np.full(folds.y.shape, np.nan) if means is None else means
+    seen: dict[int, list] = {}
+    for fold, one in zip(folds, found, strict=True):
+        for row, answer in zip(fold.valid.rows.tolist(), one.predictions, strict=True):
+            seen.setdefault(row, []).append(answer)
+    predictions = np.full(folds.y.shape, None, object)
+    for row, answers in seen.items():
+        predictions[row] = _most_frequent(answers)
+    return predictions.astype(folds.y.dtype) if len(seen) == len(folds.y) else predictions
+
+
+def _most_frequent(answers: list) -> Any:
+    keys = [tuple(np.atleast_1d(answer).tolist()) for answer in answers]
+    return answers[keys.index(max(keys, key=keys.count))]
+
+
+def _means(folds: Folds, answers: Iterable[np.ndarray | None]) -> np.ndarray | None:
+    """Return each row's mean answer, NaN where there is none; None where a fold gave none at all."""
+    held = [answer for answer in answers if answer is not None]
+    if len(held) < len(folds) or len({answer.shape[1:] for answer in held}) != 1:
+        return None
+    total, count = np.zeros((len(folds.y), *held[0].shape[1:])), np.zeros(len(folds.y))
+    for fold, answer in zip(folds, held, strict=True):
+        total[fold.valid.rows] += answer
+        count[fold.valid.rows] += 1
+    with np.errstate(invalid="ignore"):
+        return total / count.reshape(-1, *[1] * (total.ndim - 1))

@@ -3,7 +3,7 @@
 In go an engine, estimators and folds; out come the judged folds, or an error that holds those that were.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from kerasdl import engines
 from kerasdl.selection.folds import Folds, split
 from kerasdl.selection.in_turn import Way, way
-from kerasdl.selection.scoring import Judged, score
+from kerasdl.selection.scoring import Judge, Judged
 
 
 class FoldsLost(RuntimeError):
@@ -39,24 +39,24 @@ class Work:
         splits: list[tuple[np.ndarray, np.ndarray]],
         weight: np.ndarray | None,
         estimators: list[BaseEstimator],
-        scorer: Callable,
+        judge: Judge,
     ):
         self.folds = split(X, y, splits, weight, estimators[0])
-        self.estimators, self.scorer = estimators, scorer
+        self.estimators, self.judge = estimators, judge
         self.present: tuple[int, Way] | None = None
 
     def __call__(self, setting: int, number: int) -> Judged:
         if self.present is None or self.present[0] != setting:
             self.present = setting, way(self.estimators[setting], self.folds)
         fold = self.folds.folds[number]
-        return score(self.present[1].fit(fold), fold, self.scorer)
+        return self.judge.judge(self.present[1].fit(fold), fold)
 
 
 def sent(
     engine: engines.Engine,
     estimators: list[BaseEstimator],
     folds: Folds,
-    scorer: Callable,
+    judge: Judge,
     settings: Sequence[dict[str, Any]],
 ) -> list[Iterator[Judged]]:
     """Have every setting judged on every fold by workers.
@@ -65,7 +65,7 @@ def sent(
         FoldsLost: workers died with some folds.
     """
     splits = [(fold.train.rows, fold.valid.rows) for fold in folds]
-    work = (Work, (folds.X, folds.y, splits, folds.weight, estimators, scorer))
+    work = (Work, (folds.X, folds.y, splits, folds.weight, estimators, judge))
     calls = [(setting, fold.number) for setting in range(len(estimators)) for fold in folds]
     found: dict[tuple[int, int], Judged | FloatingPointError] = {}
     lost: dict[str, Exception] = {}

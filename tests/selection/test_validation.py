@@ -178,6 +178,3 @@ def test_bad_input_is_answered(table):
         cross_validate(Ridge(), X[["number"]], y, sample_weight=np.ones(3))
     with pytest.raises(ValueError, match="fold 1 empty"):
         cross_validate(Ridge(), X[["number"]], y, cv=[(np.arange(60), [])])
-    sparse = make_pipeline(OneHotEncoder(handle_unknown="ignore"), keras_model(models.linear))
-    with pytest.raises(TypeError, match="parse"):
-        cross_validate(sparse, X[["word"]], y)

@@ -3,14 +3,14 @@
 In go a member's parts; out come what members of one stack must have in common, and which of them share rows.
 """
 
-import json
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
 
+from kerasdl.estimators.losses import Loss
 from kerasdl.estimators.steps import Feed, Length
-from kerasdl.estimators.targets import Loss
+from kerasdl.selection.identity import identity
 from kerasdl.selection.stack import plan
 
 Arrays: TypeAlias = list[list[np.ndarray]]  # one member's weights, layer by layer
@@ -117,6 +117,6 @@ def kin(member: Member) -> tuple:
     shapes = tuple(tuple(np.shape(array) for array in arrays) for arrays in member.plan.arrays)
     if rate is not None and name == "Ftrl":
         settings = settings | {"learning_rate": rate}  # its step is not in proportion to its rate
-    described = json.dumps([name, settings], sort_keys=True, default=str)
-    targets = member.feed.y.shape[1:]
-    return member.plan.shared, shapes, member.length, described, loss, rate is None, targets
+    described = identity([name, sorted(settings.items())])
+    targets, validates = member.feed.y.shape[1:], member.feed.validation is not None
+    return member.plan.shared, shapes, member.length, described, loss, rate is None, targets, validates

@@ -6,13 +6,14 @@ or the reason why it must be trained by itself.
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
 from kerasdl import borrowed, layers
+from kerasdl.selection.identity import identity
 
 # Optimizers that treat every number of a weight by itself. Others look at norms over a whole weight.
 ELEMENTWISE = {"SGD", "RMSprop", "Adam", "AdamW", "Adadelta", "Adagrad", "Adamax", "Nadam", "Ftrl", "Lion"}
@@ -103,6 +104,8 @@ def _read(layer: keras.layers.Layer, first: bool) -> tuple[dict, tuple]:
     if kind is keras.layers.Dense:
         if config.get("lora_rank") or config.get("quantization_config"):
             raise Unstackable(f"layer {layer.name!r} is quantised or adapted")
+        if not _of_keras(layer.activation):
+            raise Unstackable(f"layer {layer.name!r} has an activation of its own kind")
         penalty = (*_penalty(layer, layer.kernel_regularizer), *_penalty(layer, layer.bias_regularizer))
         return {name: config[name] for name in ("units", "activation", "use_bias")}, penalty
     if kind is keras.layers.BatchNormalization:
@@ -115,9 +118,13 @@ def _read(layer: keras.layers.Layer, first: bool) -> tuple[dict, tuple]:
     if kind in PLAIN:
         activation = getattr(layer, "activation", keras.activations.linear)
         config = {name: value for name, value in config.items() if name not in ("name", "dtype")}
-        if activation.__module__.startswith("keras.") and getattr(layer, "axis", -1) == -1:
+        if _of_keras(activation) and getattr(layer, "axis", -1) == -1:
             return config, free
     raise Unstackable(f"layer {layer.name!r} ({kind.__module__.split('.')[0]}'s {kind.__name__}) has no twin")
+
+
+def _of_keras(function: Any) -> bool:
+    return (getattr(function, "__module__", None) or "").startswith("keras.")
 
 
 def _penalty(layer: keras.layers.Layer, regularizer: Any) -> tuple[float, float]:
@@ -132,7 +139,7 @@ def _numpy(variable: keras.Variable) -> np.ndarray:
     return keras.ops.convert_to_numpy(variable)
 
 
-def rowwise(loss: Any) -> tuple[Callable, str]:
+def rowwise(loss: Any) -> tuple[Callable, Hashable]:
     """Return the function (targets, outputs) → one number a row of a loss, and what tells it from others.
 
     Raises:
@@ -147,7 +154,7 @@ def rowwise(loss: Any) -> tuple[Callable, str]:
     if loss.reduction != "sum_over_batch_size":
         raise Unstackable(f"loss {loss.name!r} reduces by {loss.reduction!r}")
     _, settings = borrowed.loss_record(loss)
-    return loss.call, str(sorted((name, str(value)) for name, value in settings.items()))
+    return loss.call, identity(sorted(settings.items()))
 
 
 def settings(optimizer: keras.optimizers.Optimizer) -> tuple[str, dict, float | None]:
@@ -165,5 +172,7 @@ def settings(optimizer: keras.optimizers.Optimizer) -> tuple[str, dict, float | 
     config.pop("name")
     rate = config["learning_rate"]
     if isinstance(rate, dict):
+        if not str(rate.get("module")).startswith("keras.optimizers"):
+            raise Unstackable(f"optimizer {name!r} takes its rate from a schedule of its own kind")
         return name, config, None
     return name, config | {"learning_rate": 1.0}, float(rate)

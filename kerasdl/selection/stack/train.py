@@ -7,11 +7,13 @@ then, and what happens to its place in the stack after that does not matter.
 """
 
 import threading
+from collections.abc import Iterator
 
 import keras
 import numpy as np
 import pandas as pd
 
+from kerasdl.estimators.watching import Stopping, bar
 from kerasdl.selection.stack import layers as stacked
 from kerasdl.selection.stack import program
 from kerasdl.selection.stack.members import Arrays, Member, Team, Trained
@@ -34,46 +36,48 @@ class _Course:
 
     Args:
         reports: how many there are at most.
-        patience: rows of the history without a lower validation loss before it stops, or None. Like Keras's
-            ``EarlyStopping(restore_best_weights=True)``, it goes back to the best.
+        stopping: when it stops before, as Keras's ``EarlyStopping`` would, or None.
     """
 
-    def __init__(self, reports: int, patience: int | None):
-        self.reports, self.patience = reports, patience
+    def __init__(self, reports: int, stopping: Stopping | None):
+        self.reports, self.stopping = reports, stopping
         self.losses = np.zeros(0)
-        self.seen: list[float] = []
-        self.lowest, self.wait = np.inf, 0
+        self.validation: list[float] = []
+        self.best, self.wait = np.inf, 0
         self.arrays: Arrays | None = None
         self.through = False
 
     def report(self, losses: np.ndarray, arrays: Arrays, validation: float | None) -> None:
         """Take note of a report: the losses so far, the present arrays and the validation loss."""
         self.losses = losses
+        if validation is not None:
+            self.validation.append(validation)
         stopped = False
-        if validation is None:
+        if self.stopping is None:
             self.arrays = arrays
         else:
-            stopped = self._see(validation, arrays)
+            value = self.validation[-1] if self.stopping.monitor == "val_loss" else losses[-1]
+            stopped = self._see(float(value), arrays, self.stopping)
         self.through = stopped or len(losses) == self.reports or not np.isfinite(losses).all()
 
     def history(self, every: int) -> pd.DataFrame:
         """Return the table of the reports, which lie so many epochs apart."""
         history = pd.DataFrame({"loss": self.losses})
-        if self.patience is not None:
-            history["val_loss"] = self.seen
+        if self.validation:
+            history["val_loss"] = self.validation
         history.index = pd.RangeIndex(every, every * len(history) + 1, every, name="epoch")
         return history
 
-    def _see(self, validation: float, arrays: Arrays) -> bool:
-        """Take note of a validation loss, and return whether it was one too many."""
-        self.seen.append(validation)
-        self.wait += 1
-        if self.arrays is None or validation < self.lowest:
+    def _see(self, value: float, arrays: Arrays, stopping: Stopping) -> bool:
+        """Take note of what is monitored, and return whether it was one too many."""
+        better = value + stopping.min_delta < self.best
+        if better or self.arrays is None or not stopping.restore_best:
             self.arrays = arrays
-        if validation < self.lowest:
-            self.lowest, self.wait = validation, 0
+        if better:
+            self.best, self.wait = value, 0
             return False
-        return self.wait >= (self.patience or 0) and len(self.seen) > 1
+        self.wait += 1
+        return self.wait >= stopping.patience and len(self.losses) > 1
 
 
 class _Run:
@@ -102,15 +106,15 @@ class _Run:
 
     def _courses(self) -> list[_Course]:
         """Train until every member is through, and return how each fared."""
-        stopping = self.length.patience is not None
+        validates = self.team.first.feed.validation is not None
         reports = self.length.epochs // self.length.report_every
-        courses = [_Course(reports, self.length.patience) for _ in self.team.members]
+        courses = [_Course(reports, self.length.stopping) for _ in self.team.members]
         every = [self.length.report_every * batches for batches in self.batches]  # steps a report
-        looks = range(1, reports + 1) if stopping else [reports]
+        looks = range(1, reports + 1) if validates or self.length.stopping else [reports]
         done = 0
-        for end in sorted({report * steps for report in looks for steps in every}):
+        for end in self._shown(sorted({report * steps for report in looks for steps in every})):
             batches = _Batches(self.team, self.model, self.batches, done, end)
-            self.model.fit(batches, shuffle=False, verbose=self.team.first.verbose)
+            self.model.fit(batches, shuffle=False, verbose=0)
             batches.forget()
             done = end
             due = [
@@ -120,13 +124,23 @@ class _Run:
             ]
             present = program.read(self.model, self.team)
             losses = keras.ops.convert_to_numpy(self.model.record).astype(float)
-            validation = self._validation(due) if stopping else {}
+            validation = self._validation(due) if validates else {}
             for number in due:
                 seen = losses[number, : end // every[self.team.streams[number]]]
                 courses[number].report(seen, present[number], validation.get(number))
             if all(course.through for course in courses):
                 break
         return courses
+
+    def _shown(self, ends: list[int]) -> Iterator[int]:
+        """Yield the steps at whose end something is looked at, and show a bar of them where it is wanted."""
+        if not self.team.first.verbose:
+            yield from ends
+            return
+        with bar(f"steps of {len(self.team.members)} models", ends[-1]) as progress:
+            for end in ends:
+                yield end
+                progress.update(progress.task_ids[0], completed=end)
 
     def _validation(self, numbers: list[int]) -> dict[int, float]:
         """Return the validation loss of these members as they are."""
