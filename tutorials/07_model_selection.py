@@ -20,7 +20,7 @@ chapter = course.Chapter(
         "network_epochs": 60,
         "seed": 0,
     },
-    fast={"folds": 3, "epochs": 20, "learning_rate": 30.0, "candidates": 3, "network_epochs": 10},
+    fast={"folds": 3, "epochs": 20, "learning_rate": 30.0, "candidates": 2, "network_epochs": 10},
 )
 settings = chapter.settings
 
