@@ -448,7 +448,8 @@ chapter.figure("free_running", figure)
 
 # %%
 for name, share in wave_errors.items():
-    chapter.trained(f"wave, {name}: error over variance", share, (0, 0.02))
+    # Where much is still to be learned, rounding sends the backends further apart.
+    chapter.trained(f"wave, {name}: error over variance", share, (0, 0.02), tolerance=0.005 + 0.2 * share)
 chapter.trained("many to one: right", verdict_right, (0.98, 1), reference=1)
 closed = {"source": "closed form"}
 for name, limit in {"one to one": 0.5, "forwards": 0.75, "both ways": 1.0}.items():
