@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.utils import check_random_state
 
 from kerasdl import checks
 from kerasdl.shift import effects, overlap, tables
@@ -67,9 +68,9 @@ def compare(
     """
     test = ShiftTest(predict_proba, alpha, max_rows=max_rows, random_state=random_state, block=block)
     result = test.fit(reference).test(sample)
-    rng = np.random.default_rng(test._seed)
+    rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
     whole = tables.read("reference", reference), tables.read("sample", sample, like=test)
-    a, b = test.reference_, test._thin(whole[1])
+    a, b = test.reference_, test.sample_
     table = by_column(a, b, alpha, checks.positive_int("permutations", permutations), rng, test.block_)
     importance, auc = _importance(a, b, rng)
     table["importance"] = [importance.get(name, 0.0) for name in table["column"]]

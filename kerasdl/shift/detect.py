@@ -43,7 +43,11 @@ class ShiftResult:
 
 
 class TwoSampleTest(BaseEstimator):
-    """Base of the tests: the checks, the limit on rows, the relabellings. A subclass has ``_test``."""
+    """Base of the tests: the checks, the limit on rows, the relabellings. A subclass has ``_test``.
+
+    Attributes:
+        reference_, sample_: the rows looked at, as tables; of the last sample.
+    """
 
     alpha: float
     max_rows: int
@@ -83,10 +87,12 @@ class TwoSampleTest(BaseEstimator):
         """
         if not hasattr(self, "reference_"):
             raise ValueError(f"{type(self).__name__} is not fitted: call fit(reference) first")
-        self._rng = np.random.default_rng(self._seed)  # the same sample gives the same answer, at any time
+        # The same sample gives the same answer at any time. Its rows are not drawn as the reference's were:
+        # rows of two tables may belong together in pairs.
+        self._rng = np.random.default_rng([self._seed, 1])
         table = tables.read("sample", sample, like=self)
         self._warn(table)
-        thinned = self._thin(table)
+        self.sample_ = thinned = self._thin(table)
         if self._relabels:
             self._refuse_too_few(len(self.reference_), len(thinned))
         statistic, p, parts = self._test(self.reference_, thinned)

@@ -222,3 +222,12 @@ def test_two_thousand_columns_are_tested():
     X = rng.normal(size=(120, 2000))
     X[60:, 7] += 3
     assert shift.ShiftTest(permutations=100, random_state=0).fit(X[:60]).test(X[60:]).is_shift
+
+
+def test_rows_that_come_in_pairs_are_not_drawn_in_pairs():
+    """A table and the same table moved a little: the same rows of both would say that nothing moves."""
+    x = np.random.default_rng(0).normal(size=(20_000, 1))
+    test = shift.ShiftTest(max_rows=1500, permutations=100, random_state=0).fit(x)
+    assert test.test(x + 0.2).is_shift
+    rows = [table.numbers()[:, 0] for table in (test.reference_, test.sample_)]
+    assert len(np.intersect1d(rows[0].round(9), (rows[1] - 0.2).round(9))) < 300

@@ -140,3 +140,13 @@ def test_many_values_make_text_of_a_category():
 def test_pandas_alone_needs_no_narwhals(monkeypatch):
     monkeypatch.setitem(sys.modules, "narwhals", None)
     tables.read("X", mixed(5, 0))
+
+
+def test_an_array_of_dates_is_read_as_dates():
+    days = np.array([["2024-01-01", "NaT"], ["2024-02-01", "2024-03-01"]], dtype="datetime64[s]")
+    table = tables.read("X", days)
+    assert [table.column(k).kind for k in range(2)] == ["date", "date"]
+    assert np.isnan(table.column(1).values[0])
+    for unit in ("D", "ns"):
+        other = tables.read("X", days.astype(f"datetime64[{unit}]"))
+        np.testing.assert_array_equal(other.column(0).values, table.column(0).values)
