@@ -69,6 +69,7 @@ def _verdict(section: str, cells: dict) -> list[str]:
         "label": _label,
         "alarms": _alarms,
         "detect": _detect,
+        "streams": _streams,
         "training": _training,
         "scale": _scale,
     }.get(section, lambda cells: [])(cells)
@@ -132,6 +133,22 @@ def _detect(cells: dict) -> list[str]:
             lines.append(
                 _line(ours >= 0.9 * power, f"{cell}: {ours:.2f} beside {power:.2f} ({whose}); bar .9 ×")
             )
+    return lines
+
+
+WHY = {
+    "river ADWIN": "it counts each part of a split as four numbers shorter, ours as it is",
+    "river HDDM-A": "it puts ln(2/δ) where corollary 3 of the paper has ln(1/δ), so it alarms later",
+    "river KSWIN": "it compares with a random part of the older numbers, at level .005 and not .0001",
+}
+
+
+def _streams(cells: dict) -> list[str]:
+    """Return where ours alarm as river's do, and why not where they do not."""
+    lines = []
+    for peer, found in cells.get("the same first alarm as ours", {}).items():
+        why = "" if found["mean"] == 1 else f": {WHY.get(peer, 'unexplained')}"
+        lines.append(f"- {peer}: the same first alarm on {found['mean']:.0%} of the streams{why}")
     return lines
 
 

@@ -20,6 +20,9 @@ class KSWIN(Monitor):
     many of the older, which costs power and makes answers depend on a seed. After a change the window keeps
     what came after its likeliest place, by ranks (Pettitt 1979), so that a change is told once.
 
+    A window of 100 sees changes of half the numbers' range; a small one, such as an error rate that goes from
+    .1 to .3, takes one of thousands, and a monitor of means sees it sooner.
+
     Args:
         alpha: level of one comparison. One is made at each number: 0.005, which others take, alarms about
             every few hundred numbers.
