@@ -201,6 +201,13 @@ def journeys(matrix, radii, x):
     return pd.DataFrame({f"ρ = {ρ:g}": gradient_norms(ρ * matrix, x) for ρ in radii})
 
 
+# %% [markdown]
+# Three networks go on this journey: a silent one whose $U$ is ρ times a rotation, a silent one whose $U$ is a
+# random matrix of radius ρ, and an awake one with the same random matrix, whose inputs have a standard
+# deviation of 0.3. The table shows how much of the gradient is left at the end, the figure the way there; its
+# upright axis is logarithmic, so that a constant factor a step is a straight line.
+
+# %%
 width, steps = settings.width, settings.steps
 rotation = scratch.orthogonal((width, width), settings.seed)
 random = np.random.default_rng(settings.seed).normal(size=(width, width))
@@ -303,6 +310,10 @@ for name, path in paths.items():
     jump = np.hypot(path.w.diff(), path.b.diff()).max()
     print(f"{name}: longest step {jump:.2g}, loss at the end {path.loss.iloc[-1]:.2g}")
 
+# %% [markdown]
+# On the left the loss as a landscape, with both ways through it; on the right the length of the gradient at
+# each step, before it is clipped.
+
 # %%
 with plots.canvas(columns=2, width=4.2) as (figure, axes):
     ax = axes[0, 0]
@@ -375,6 +386,12 @@ def cost(length, block):
     return megabytes, min(seconds)
 
 
+# %% [markdown]
+# For each length we run both passes in one piece and in blocks. In the figure both axes are logarithmic: a
+# straight line that rises by a factor of ten where the length does means "in proportion", a level line
+# "constant".
+
+# %%
 ways = ("in one piece", "in blocks")
 costs = {
     length: [*cost(length, length), *cost(length, settings.block)]

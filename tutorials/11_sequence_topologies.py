@@ -50,7 +50,12 @@ from kerasdl import models, plots, text, training
 
 rng = np.random.default_rng(settings.seed)
 
+# %% [markdown]
+# One helper trains every network of this chapter in the same way: Adam, the gradient clipped to a global norm
+# of 1 as in chapter 10, and the same order of batches for all that are compared.
 
+
+# %%
 def learn(model, x, y, loss, epochs, rate=settings.learning_rate):
     kerasdl.set_seed(settings.seed)
     model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), loss)
@@ -157,7 +162,12 @@ RIGHT = {
 BEFORE = ["yesterday", "then", "that day", "i heard that"]
 AFTER = ["stood by the door", "came from the north", "is in the garden", "was there too"]
 
+# %% [markdown]
+# `LEFT` and `RIGHT` hold what gives a person (or a thing) away on that side; `BEFORE` and `AFTER` say
+# nothing. So each clause has its clue on one side only.
 
+
+# %%
 def clause(doubles):
     """Words, and whether each is a person."""
     person, on_the_left = rng.random(2) < 0.5
@@ -298,6 +308,12 @@ for name, both in {"forwards": False, "both ways": True}.items():
     learn(tagger, x, y, logistic, settings.tag_epochs)
     said[name] = tagger.predict(x_test, batch_size=500, verbose=0)
 
+# %% [markdown]
+# Three scores: the share of all words that are right, the share of the double words, and **F1** on these, the
+# harmonic mean of precision (how many of those called persons are persons) and recall (how many of the
+# persons are found).
+
+# %%
 rows = {}
 for name, logits in said.items():
     found, person = logits.reshape(y_test.shape) > 0, y_test > 0
@@ -375,7 +391,14 @@ def observe(runs):
 drive, _, seen = observe(settings.runs)
 drive_test, state_test, seen_test = observe(2000)
 
+# %% [markdown]
+# Two models share these weights: `forced` is told the true output, `free` hears its own. To see what training
+# has made of them we ask three things. How much of $y_{t-1}$ is kept? We tell the network 0.5 and then −0.5
+# and look how far its answers lie apart. How well does it predict one step after a teacher? And how far does
+# it drift from the system when it is left alone?
 
+
+# %%
 def judge():
     """What the weights do now: how much of the past they keep, one step after a teacher, and left alone."""
     told = np.tile([[0.5], [-0.5]], (1, settings.horizon))[..., None].astype("float32")

@@ -159,6 +159,11 @@ course.agree(chapter, builder, written_out, some)
 # number of parameters: the deeper, the narrower. They learn to predict the next character, from few
 # characters and for many epochs, so that a network that can learn by heart will. We report the
 # **perplexity**, $e^{\text{loss}}$: among how many equally likely characters the network hesitates.
+#
+# How many parameters is that? For each unit a cell computes one to four sums: a plain network one, the
+# minimal gated unit two, a GRU three, an LSTM four. Each sum has a weight for every input, one for every unit
+# of the state, and a bias (a GRU in Keras two). So we can count without building anything, and choose for
+# each depth the largest width that fits.
 
 # %%
 SUMS = {"rnn": 1, "mgu": 2, "gru": 3, "lstm": 4, "peephole": 4}[settings.cell]  # for each unit
@@ -322,6 +327,10 @@ for name, (units, bidirectional) in chapter.track(list(readers.items()), "tagger
 tagging = pd.DataFrame(rows).T.astype({"parameters": int})
 chapter.table(tagging, "tagging")
 
+# %% [markdown]
+# Numbers are one thing; here is a stretch of the text with a space wherever each network sees the end of a
+# word:
+
 # %%
 sample = slice(0, 64)
 stretch = vocabulary.decode(letters[settings.letters :][sample])
@@ -364,6 +373,11 @@ chapter.table(cheating, "cheating")
 shown = cheating[["perplexity, inside", "perplexity, last step"]].T
 shown.index = ["inside a window", "at its last step"]
 chapter.figure("cheat", plots.bars(shown, "perplexity", reference={"knowing nothing": size}))
+
+# %% [markdown]
+# The last column is the one to watch: how much worse is the network where there is no future to read? And
+# then let both write. Each is shown a window of text that it has not seen, says the next character, and is
+# shown the window that has moved on by this one.
 
 
 # %%

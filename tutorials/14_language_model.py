@@ -311,6 +311,12 @@ corpora = {
 }
 print(f"A: {book.title}; B: {other_title}; {share:,} characters of each")
 
+# %% [markdown]
+# Four networks start from the same weights and take the same number of steps, each on windows drawn at random
+# from what it may read: a fifteenth of A, all of A, all of B, and both. Then all are asked about pages of A
+# and of B that nobody has read.
+
+# %%
 start = training.snapshot(reader)
 asked, said = {}, {}
 for name, corpus in chapter.track(list(corpora.items()), "authors"):

@@ -57,6 +57,10 @@ from kerasdl.text import Vocabulary, bleu
 # A recurrent network answers at each step, or once at the end. A translation is neither: it may be longer or
 # shorter than what it translates, and its words come in another order. Our small language of dates has all of
 # that. A date is said in four ways, in four to ten words, and always written with ten characters:
+#
+# The code below makes the language. A year has a formal form ("nineteen hundred and eighty four") and an
+# everyday one ("nineteen eighty four"); `say` puts day, month and year together in four ways, and `lines`
+# draws days and ways at random.
 
 
 # %%
@@ -187,6 +191,9 @@ course.agree(chapter, plain, written_out, encode(short[:4], source, target)[0])
 # %% [markdown]
 # `models.encoder_decoder` is just this, with a mask for the loss as well. With a teacher no step waits for an
 # answer, so a line goes through in one piece.
+#
+# Three helpers: one trains with a teacher, at a rate that falls to 0 along half a cosine; one lets a model
+# write its answers; one says which of them are right from the first character to the last.
 
 
 # %%
@@ -301,6 +308,10 @@ chapter.exact("attention: by hand against the model", gap, within=1e-4)
 same = np.mean(np.array(by_loop(attentive, longest, 11 * settings.most)) == answers(attentive, longest))
 chapter.exact("greedy: by a loop against translate, equal", same, 1, within=0.1)
 
+# %% [markdown]
+# The weights $a_{ti}$ can be looked at. A row for each character that is written, a column for each word that
+# was read:
+
 # %%
 words, characters = longest[0][0].split(), longest[0][1]
 with plots.canvas(width=8, height=0.17 * len(characters) + 1.6) as (figure, axes):
@@ -332,6 +343,11 @@ chapter.figure("attention", figure)
 p1 = bleu("the the the the the the the", "the cat is on the mat", k=1)
 chapter.exact("BLEU: seven times the", p1, 2 / 7, within=1e-9, source="Papineni et al. 2002")
 
+# %% [markdown]
+# Both networks now answer lines with one date, with two, and so on, all of days that they have never seen.
+# For each answer we note whether it is right, its BLEU, and how many words had to be read.
+
+# %%
 rows = []
 for name, model in {"one vector": plain, "attention": attentive}.items():
     said = answers(model, everything)
