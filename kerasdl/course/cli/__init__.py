@@ -60,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("chapter", nargs="*", metavar="CHAPTER", help="by name or number")
     request.add_options(command)
     command.add_argument(
+        "--no-cache", action="store_true", help="compile anew, and keep nothing of it (JAX keeps programs)"
+    )
+    command.add_argument(
         "--record",
         action="store_true",
         help="for whoever changes a chapter: hold full runs to their bands, keep what they reach beside it",
@@ -152,6 +155,7 @@ def _run(options: argparse.Namespace) -> int:
         options.devices,
         options.out,
         options.record,
+        not options.no_cache,
     )
 
 

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from rich.table import Table
 
 from kerasdl import backends, files
-from kerasdl.course import report
+from kerasdl.course import compiled, report
 
 PACKAGES = ("kerasdl", "keras", "numpy", "pandas", "scikit-learn", "seaborn")
 IMPORT_SECONDS = 120
@@ -48,6 +48,7 @@ def examine() -> int:
     table.add_section()
     table.add_row("KERASDL_DATA", *_data_folder())
     table.add_row("cache", str(files.cache()) + ("" if files.cache().is_dir() else " (empty)"), "")
+    table.add_row("compiled programs", *_compiled())
     for row in _data_sets():
         table.add_row(*row)
     console.print(table)
@@ -107,6 +108,11 @@ def _data_folder() -> tuple[str, str]:
     if not folder:
         return "not set", "set it to a folder that holds the data files, if you have them"
     return folder, "" if os.path.isdir(folder) else "no such folder: correct or unset KERASDL_DATA"
+
+
+def _compiled() -> tuple[str, str]:
+    number, size = compiled.size()
+    return f"{number} kept by JAX, {size / 2**20:.0f} MiB in {compiled.folder()}", ""
 
 
 def _data_sets() -> list[tuple[str, str, str]]:

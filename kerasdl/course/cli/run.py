@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from kerasdl import backends, names
-from kerasdl.course import page, reached, report, request, results, syllabus
+from kerasdl.course import compiled, page, reached, report, request, results, syllabus
 
 LOG = "output.txt"
 PARTIAL_LOG = f"{LOG}.partial"
@@ -41,6 +41,7 @@ def run(
     devices: int,
     out: Path,
     record: bool = False,
+    keep: bool = True,
 ) -> int:
     """Run chapters on backends, show what they found, and return the exit code.
 
@@ -52,6 +53,7 @@ def run(
         devices: on how many each model trains; on PyTorch torchrun starts a process for each.
         out: results go to ``out/BACKEND/CHAPTER``.
         record: hold full runs to their bands and keep what they reach beside the tutorials.
+        keep: use what earlier runs compiled, and keep what this one compiles.
 
     Raises:
         ValueError: an unknown chapter, a setting that no chosen chapter has, a record of other runs than full
@@ -73,7 +75,7 @@ def run(
         bar = progress.add_task("starting", total=len(scripts) * len(chosen))
         try:
             for backend in chosen:
-                for event in _events(scripts, backend, fast, settings, devices, out, record):
+                for event in _events(scripts, backend, fast, settings, devices, out, record, keep):
                     if isinstance(event, Outcome):
                         outcomes.append(event)
                         progress.advance(bar)
@@ -149,6 +151,7 @@ def _events(
     devices: int,
     out: Path,
     record: bool,
+    keep: bool,
 ) -> Iterator[str | Outcome]:
     """Yield, as they come, lines that say what is going on, and each chapter's outcome.
 
@@ -167,7 +170,10 @@ def _events(
             for script in waiting
         ]
         yield f"{backend}: starting"
-        with _Worker(backend, jobs, devices, out) as worker:
+        with (
+            compiled.Kept(backend if keep else "none") as kept,
+            _Worker(backend, jobs, devices, out, kept.environment) as worker,
+        ):
             for event in worker:
                 script = waiting[0]
                 if event["event"] == "progress":
@@ -176,6 +182,8 @@ def _events(
                     yield f"{backend}: {script.name}"
                 else:
                     yield Outcome(waiting.pop(0), backend, event["seconds"], event["error"])
+            if worker.process.returncode == 0:
+                kept.keep()
         if waiting:
             script = waiting.pop(0)
             folder = out / backend / script.name
@@ -191,8 +199,8 @@ def _settings_for(script: syllabus.Script, settings: Sequence[str]) -> list[str]
 class _Worker:
     """A process that runs chapters one after another and reports on its standard output."""
 
-    def __init__(self, backend: str, jobs: list[dict], devices: int, out: Path):
-        environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONUTF8": "1"}
+    def __init__(self, backend: str, jobs: list[dict], devices: int, out: Path, variables: Mapping[str, str]):
+        environment = {**os.environ, **variables, "KERAS_BACKEND": backend, "PYTHONUTF8": "1"}
         environment.setdefault("MPLBACKEND", "agg")
         many = ["torch.distributed.run", "--standalone", f"--nproc-per-node={devices}", "-m"]
         launcher = many if backend == "torch" and devices > 1 else []

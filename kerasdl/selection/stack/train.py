@@ -17,6 +17,7 @@ from kerasdl.estimators.watching import Stopping, bar
 from kerasdl.selection.stack import layers as stacked
 from kerasdl.selection.stack import program
 from kerasdl.selection.stack.members import Arrays, Member, Team, Trained
+from kerasdl.training import programs
 
 _lock = threading.Lock()
 
@@ -111,11 +112,10 @@ class _Run:
         courses = [_Course(reports, self.length.stopping) for _ in self.team.members]
         every = [self.length.report_every * batches for batches in self.batches]  # steps a report
         looks = range(1, reports + 1) if validates or self.length.stopping else [reports]
+        feed = _Feed(self.team, self.model, self.batches)
         done = 0
         for end in self._shown(sorted({report * steps for report in looks for steps in every})):
-            batches = _Batches(self.team, self.model, self.batches, done, end)
-            self.model.fit(batches, shuffle=False, verbose=0)
-            batches.forget()
+            programs.steps(self.model, feed.data, feed.rows(done, end))
             done = end
             due = [
                 number
@@ -167,52 +167,47 @@ class _Run:
         return np.concatenate([self.model.predict_on_batch((part, part[:, :, 0])) for part in parts], axis=1)
 
 
-class _Batches(keras.utils.PyDataset):
-    """The stack's batches from one step to another.
+class _Feed:
+    """What the stack is fed: every stream's rows, one after the other, and which of them make each step.
 
     Args:
         team, model: who is fed.
         batches: an epoch, of each stream.
-        start, end: the first step and the one after the last.
+
+    Attributes:
+        data: ``((x, counted, coefficients, shares), y)``: of each row ``x``, ``y`` and whether it counts,
+            with a row of zeros at the end that does not; of each step ``coefficients`` and ``shares``.
     """
 
-    def __init__(self, team: Team, model: stacked.Stack, batches: list[int], start: int, end: int):
-        super().__init__()
-        self.feeds, self.seeds, self.length = team.feeds, team.seeds, team.first.length
-        self.features, self.batches = model.features, batches
-        self.start, self.end = start, end
-        self._orders: dict[int, tuple[int, np.ndarray]] = {}
+    def __init__(self, team: Team, model: stacked.Stack, batches: list[int]):
+        feeds, length = team.feeds, team.first.length
+        streams, size, every = len(feeds), length.batch_size, length.report_every
+        steps = max(batches) * length.epochs
+        starts = np.cumsum([0, *(len(feed.x) for feed in feeds)])
+        empty = int(starts[-1])
+        self._rows = np.full((steps, streams, size), empty, "int32")
+        coefficients = np.zeros((steps, streams, size), "float32")
+        shares = np.zeros((steps, streams, length.epochs // every), "float32")
+        for stream, feed in enumerate(feeds):
+            rows, weight = len(feed.x), feed.weight
+            for epoch in range(length.epochs):
+                order = np.random.default_rng([team.seeds[stream], epoch]).permutation(rows)
+                for place in range(batches[stream]):
+                    own = order[place * size : (place + 1) * size]
+                    step, n = epoch * batches[stream] + place, len(own)
+                    self._rows[step, stream, :n] = starts[stream] + own
+                    coefficients[step, stream, :n] = (1 if weight is None else weight[own]) / n
+                    shares[step, stream, epoch // every] = n / (rows * every)
+        x = np.zeros((empty + 1, model.features), "float32")
+        y = np.zeros((empty + 1, *feeds[0].y.shape[1:]), "float32")
+        for start, feed in zip(starts, feeds, strict=False):
+            x[start : start + len(feed.x)] = feed.x.reshape(len(feed.x), -1)
+            y[start : start + len(feed.x)] = feed.y
+        counted = np.ones(empty + 1, "float32")
+        counted[empty] = 0
+        self.data = (x, counted, coefficients, shares), y
 
-    def forget(self) -> None:
-        """Let go of the rows: TensorFlow keeps a data set for good."""
-        self.feeds, self._orders = [], {}
-
-    def __len__(self) -> int:
-        return self.end - self.start
-
-    def __getitem__(self, index: int) -> tuple:
-        streams, batch, every = len(self.feeds), self.length.batch_size, self.length.report_every
-        x = np.zeros((streams, batch, self.features), "float32")
-        y = np.zeros((streams, batch, *self.feeds[0].y.shape[1:]), "float32")
-        counted, coefficients = np.zeros((2, streams, batch), "float32")
-        shares = np.zeros((streams, self.length.epochs // every), "float32")
-        for stream, feed in enumerate(self.feeds):
-            epoch, place = divmod(self.start + index, self.batches[stream])
-            if epoch >= self.length.epochs:
-                continue
-            rows = self._order(stream, epoch)[place * batch : (place + 1) * batch]
-            n = len(rows)
-            x[stream, :n] = feed.x[rows].reshape(n, -1)
-            y[stream, :n] = feed.y[rows]
-            counted[stream, :n] = 1
-            coefficients[stream, :n] = (1 if feed.weight is None else feed.weight[rows]) / n
-            shares[stream, epoch // every] = n / (len(feed.x) * every)
-        return (x, counted, coefficients, shares), y
-
-    def _order(self, stream: int, epoch: int) -> np.ndarray:
-        known, order = self._orders.get(stream, (None, np.zeros(0)))
-        if known != epoch:
-            rows = len(self.feeds[stream].x)
-            order = np.random.default_rng([self.seeds[stream], epoch]).permutation(rows)
-            self._orders[stream] = (epoch, order)
-        return order
+    def rows(self, start: int, end: int) -> list[np.ndarray]:
+        """Return, for each array of the data, its rows in the steps from ``start`` to ``end``."""
+        rows, steps = self._rows[start:end], np.arange(start, end, dtype="int32")
+        return [rows, rows, steps, steps, rows]

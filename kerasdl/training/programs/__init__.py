@@ -20,7 +20,7 @@ from kerasdl.training.batches import Batches, slices
 from kerasdl.training.guards import not_finite
 from kerasdl.training.programs.contract import Program
 
-__all__ = ["Program", "obstacle", "train"]
+__all__ = ["Program", "obstacle", "steps", "train"]
 
 SHARE = 0.25  # of the memory that is free, for the data
 VALIDATION_BATCH = 32  # Keras's own
@@ -133,9 +133,9 @@ def train(
     if validation is not None:
         held_out = own.put(validation), slices(np.arange(len(validation[1])), VALIDATION_BATCH)
         for rows in held_out[1]:
-            own.planned[False, rows.shape[1]] += len(rows) * epochs
+            own.plan([rows], False, epochs)
     for rows in batches.steps():
-        own.planned[True, rows.shape[1]] += len(rows) * epochs
+        own.plan([rows], True, epochs)
     watching = keras.callbacks.CallbackList(
         list(callbacks),
         add_history=True,
@@ -166,6 +166,48 @@ def train(
     return model.history.history, own.refusal
 
 
+def steps(model: keras.Model, data: Any, rows: Sequence[np.ndarray], verbose: int | str = 0) -> None:
+    """Train a compiled model step by step on rows that are given: no epochs, no history.
+
+    Args:
+        model: compiled.
+        data: arrays ``(samples, …)``, in the form of a batch, ``(x, y)`` or ``(x, y, sample_weight)``.
+        rows: for each array of ``data`` in turn, which of its rows make each step's batch: int32 with the
+            steps first. ``(steps, batch)`` gives batches ``(batch, …)``, ``(steps,)`` single rows.
+        verbose: 0 is silent, else a bar shows the steps.
+    """
+    arrays, count = keras.tree.flatten(data), len(rows[0])
+    if obstacle(model, arrays) is not None:
+        model.fit(_Given(data, rows), shuffle=False, verbose=verbose)
+        return
+    form = keras.tree.pack_sequence_as(data, [a[one[0]] for a, one in zip(arrays, rows, strict=True)])
+    borrowed.build(model, form)
+    own = program(model)
+    own.plan(rows, True)
+    bar = keras.utils.Progbar(count) if verbose else None
+    model.reset_metrics()
+    own.begin()
+    try:
+        own.run(own.put(data), rows, True, lambda start, stop, loss: bar.update(stop) if bar else None)
+    finally:
+        own.end()
+
+
+class _Given(keras.utils.PyDataset):
+    """Batches of given rows, for Keras's own loop: arguments as in :func:`steps`."""
+
+    def __init__(self, data: Any, rows: Sequence[np.ndarray]):
+        super().__init__()
+        self.data, self.rows = data, rows
+
+    def __len__(self) -> int:
+        return len(self.rows[0])
+
+    def __getitem__(self, index: int) -> Any:
+        arrays = zip(keras.tree.flatten(self.data), self.rows, strict=True)
+        return keras.tree.pack_sequence_as(self.data, [array[one[index]] for array, one in arrays])
+
+
 def _train(own: Program, data: Any, batches: Batches, bars: list) -> None:
     """Take one epoch's training steps; whatever happens, the model has those of every whole chunk."""
     done, every = 0, len(batches) // batches.passes
@@ -187,10 +229,14 @@ def _train(own: Program, data: Any, batches: Batches, bars: list) -> None:
     own.begin()
     try:
         for rows in batches.steps():
-            own.run(data, rows, True, seen)
+            own.run(data, _for_each(data, rows), True, seen)
             done += len(rows)
     finally:
         own.end()
+
+
+def _for_each(data: Any, rows: np.ndarray) -> list[np.ndarray]:
+    return [rows] * len(keras.tree.flatten(data))
 
 
 def _validate(
@@ -202,7 +248,7 @@ def _validate(
     own.begin()
     try:
         for rows in parts:
-            own.run(data, rows, False, lambda start, stop, loss: None)
+            own.run(data, _for_each(data, rows), False, lambda start, stop, loss: None)
     finally:
         own.end()
     logs = _results(own.model)

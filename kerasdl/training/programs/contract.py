@@ -7,7 +7,7 @@ enough that an interrupt, the guard against NaN and a progress bar answer within
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -28,7 +28,7 @@ class Program(ABC):
     Attributes:
         signature: as given; where the model's is another, the program is out of date.
         pace: how long a step takes, in training and in testing.
-        planned: (training, rows a batch) → steps taken and to be taken since the program was made.
+        planned: (training, shape of a step's rows) → steps taken and to be taken since the program was made.
         refusal: why training steps are taken one by one, in words, or None.
     """
 
@@ -37,11 +37,11 @@ class Program(ABC):
     def __init__(self, model: keras.Model, signature: tuple):
         self.model, self.signature = model, signature
         self.pace = {True: Pace(), False: Pace()}
-        self.planned: Counter[tuple[bool, int]] = Counter()
+        self.planned: Counter[tuple[bool, tuple[int, ...]]] = Counter()
 
     @abstractmethod
     def put(self, data: Any) -> Any:
-        """Return ``(x, y)`` or ``(x, y, sample_weight)``, arrays ``(samples, …)``, on the device."""
+        """Return arrays ``(samples, …)``, in the form of a batch, or the rows of each step, on the device."""
 
     @abstractmethod
     def begin(self) -> None:
@@ -57,35 +57,38 @@ class Program(ABC):
 
         Args:
             data: as :meth:`put` returned it.
-            rows: ``(steps, batch)``, as :meth:`order` returned it.
+            rows: of each array in ``data``, as :meth:`put` returned them.
             start, stop: a chunk of the steps.
             training: training steps; else test steps.
         """
 
-    @abstractmethod
-    def order(self, rows: np.ndarray) -> Any:
-        """Return the rows of each step, ``(steps, batch)`` of int32, where :meth:`steps` wants them."""
-
     def run(
-        self, data: Any, rows: np.ndarray, training: bool, seen: Callable[[int, int, float], None]
+        self, data: Any, rows: Sequence[np.ndarray], training: bool, seen: Callable[[int, int, float], None]
     ) -> None:
         """Take all these steps, chunk by chunk.
 
         Args:
             data: as :meth:`put` returned it.
-            rows: ``(steps, batch)`` of int32.
+            rows: for each array in ``data``, which of its rows make each step's batch: int32, ``(steps,
+                batch)`` or what else a batch is to look like, with the steps first.
             training: training steps; else test steps.
             seen: called after each chunk with its first step, the step after its last, and the mean loss.
         """
-        pace, placed = self.pace[training], self.order(rows)
-        shapes, start = (rows.shape, training), 0
-        while start < len(rows):
-            stop = start + pace.steps(len(rows) - start)
+        count, pace = len(rows[0]), self.pace[training]
+        there = {id(one): self.put(one) for one in rows}  # most arrays share one
+        placed = [there[id(one)] for one in rows]
+        shapes, start = (training, *(one.shape for one in rows)), 0
+        while start < count:
+            stop = start + pace.steps(count - start)
             before = time.perf_counter()
             loss = self.steps(data, placed, start, stop, training)
             pace.took(stop - start, time.perf_counter() - before, shapes)
             seen(start, stop, loss)
             start = stop
+
+    def plan(self, rows: Sequence[np.ndarray], training: bool, times: int = 1) -> None:
+        """Say beforehand that these steps will be taken so many times."""
+        self.planned[training, rows[0].shape[1:]] += len(rows[0]) * times
 
 
 class Pace:

@@ -62,9 +62,13 @@ class Program(contract.Program):
 
         def loop(state: tuple, data: Any, rows: Any, start: Any, stop: Any) -> tuple:
             def body(number: Any, state: tuple) -> tuple:
-                chosen = lax.dynamic_index_in_dim(rows, number, keepdims=False)
-                batch = jax.tree.map(lambda a: a.at[chosen].get(mode="promise_in_bounds"), data)
-                return step(state, batch)
+                arrays, form = jax.tree.flatten(data)
+                chosen = [lax.dynamic_index_in_dim(one, number, keepdims=False) for one in rows]
+                batch = [
+                    array.at[one].get(mode="promise_in_bounds")
+                    for array, one in zip(arrays, chosen, strict=True)
+                ]
+                return step(state, jax.tree.unflatten(form, batch))
 
             state = lax.fori_loop(start, stop, body, state)
             return state, state[3][total] / state[3][count]
@@ -81,9 +85,6 @@ class Program(contract.Program):
             distribution.device_mesh.backend_mesh, jax.sharding.PartitionSpec()
         )
         return jax.tree.map(lambda a: jax.device_put(a, everywhere), data)
-
-    def order(self, rows: np.ndarray) -> Any:
-        return self.put(rows)
 
     def begin(self) -> None:
         self._values = tuple([variable.value for variable in part] for part in self._parts())

@@ -6,7 +6,6 @@ A compiled model goes in; out comes a program that takes steps on data that lie 
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from kerasdl import devices
@@ -42,8 +41,9 @@ class Program(contract.Program):
         @tf.function(jit_compile=model.jit_compile, autograph=False)
         def loop(data: Any, rows: Any, start: Any, stop: Any) -> Any:
             def body(number: Any) -> list:
-                chosen = rows[number]
-                step(tf.nest.map_structure(lambda a: tf.gather(a, chosen), data))
+                arrays = zip(tf.nest.flatten(data), rows, strict=True)
+                batch = [tf.gather(array, chosen[number]) for array, chosen in arrays]
+                step(tf.nest.pack_sequence_as(data, batch))
                 return [number + 1]
 
             tf.while_loop(lambda number: number < stop, body, [start], parallel_iterations=1)
@@ -53,9 +53,6 @@ class Program(contract.Program):
 
     def put(self, data: Any) -> Any:
         return tf.nest.map_structure(tf.convert_to_tensor, data)
-
-    def order(self, rows: np.ndarray) -> Any:
-        return tf.convert_to_tensor(rows)
 
     def begin(self) -> None:
         pass

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -58,9 +57,6 @@ class Program(contract.Program):
     def put(self, data: Any) -> Any:
         return keras.tree.map_structure(keras.ops.convert_to_tensor, data)
 
-    def order(self, rows: np.ndarray) -> Any:
-        return keras.ops.convert_to_tensor(rows)
-
     def begin(self) -> None:
         self._values = [variable.value.detach().clone() for variable in self._variables]
 
@@ -74,11 +70,15 @@ class Program(contract.Program):
     def steps(self, data: Any, rows: Any, start: int, stop: int, training: bool) -> float:
         if self.model.training != training:
             self.model.train(training)
-        batch, chosen = rows.shape[1], rows[start:stop].flatten()
-        flat = keras.tree.flatten(data)
-        parts = [a.index_select(0, chosen).view(stop - start, batch, *a.shape[1:]).unbind() for a in flat]
+        parts = [
+            array.index_select(0, chosen[start:stop].flatten())
+            .view(stop - start, *chosen.shape[1:], *array.shape[1:])
+            .unbind()
+            for array, chosen in zip(keras.tree.flatten(data), rows, strict=True)
+        ]
         values = [value.clone() for value in self._values]  # an interrupt leaves those of the last chunk
-        step = self._step(data, values, [part[0] for part in parts], training)
+        planned = self.planned[training, tuple(rows[0].shape[1:])]
+        step = self._step(data, values, [part[0] for part in parts], training, planned)
         for tensors in zip(*parts, strict=True):
             values = step(*values, *tensors)
         total, count = (values[place] for place in self._mean)
@@ -86,12 +86,12 @@ class Program(contract.Program):
         self._values = list(values)
         return loss
 
-    def _step(self, data: Any, values: list, batch: list, training: bool) -> Callable:
+    def _step(self, data: Any, values: list, batch: list, training: bool, planned: int) -> Callable:
         """Return the step, recorded where it can be and where that is worth its cost."""
         plain = self._plain(data, training)
         recorded: Callable | str = f"fewer than {WORTH} steps of one size are not worth a recording"
         key = (training, *((tuple(one.shape), one.dtype) for one in batch))
-        if self.planned[training, len(batch[0])] >= WORTH:
+        if planned >= WORTH:
             if key not in self._recorded:
                 self._recorded[key] = self._record(plain, values, batch)
             recorded = self._recorded[key]
