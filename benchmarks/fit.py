@@ -3,10 +3,10 @@
     KERAS_BACKEND=jax python benchmarks/fit.py           # --quick: fewer rounds; --only mlp: some cells
 
 Each run adds its backend's rows to ``benchmarks/results/fit.json`` and writes ``fit.md`` anew. ``first`` is
-one epoch of a new model, tracing and compiling included; ``warm``, more epochs of the same model. ``Keras``
-is ``model.fit`` on arrays, for a recurrent network with Keras's own layer. ``raw`` is a loop without Keras:
-a module of torch.nn and its optimizer, or one step that JAX compiles. Medians over rounds in which the
-candidates take turns; only ratios count, and those of a busy machine little.
+one epoch of a new model, tracing and compiling included; ``warm``, more epochs of the same model, done once
+before. ``Keras`` is ``model.fit`` on arrays, for a recurrent network with Keras's own layer. ``raw`` is a
+loop without Keras: a module of torch.nn and its optimizer, or one step that JAX compiles. Medians over rounds
+in which the candidates take turns; only ratios count, and those of a busy machine little.
 """
 
 import argparse
@@ -24,7 +24,7 @@ import keras
 import numpy as np
 
 import kerasdl
-from kerasdl import files, training
+from kerasdl import files, layers, training
 
 RESULTS = Path(__file__).parent / "results"
 BACKEND = keras.backend.backend()
@@ -80,7 +80,7 @@ def model(cell: Cell, stock: bool) -> keras.Model:
         own = keras.Sequential([keras.Input((28, 28, 1)), *parts, keras.layers.Flatten(), dense(10)])
         own.compile(keras.optimizers.SGD(0.1), LOGITS, metrics=["accuracy"])
     else:
-        layer = (keras if stock else kerasdl).layers.LSTM(cell.width, return_sequences=True)
+        layer = (keras.layers if stock else layers).LSTM(cell.width, return_sequences=True)
         own = keras.Sequential([keras.Input((35, 28)), layer, dense(28)])
         own.compile(keras.optimizers.SGD(1.0, global_clipnorm=1.0), LOGITS)
     return own
@@ -188,10 +188,11 @@ def measure(cell: Cell, rounds: int, clock: Callable[[], float]) -> dict[str, di
         for name, prepare in named[turn % len(named) :] + named[: turn % len(named)]:
             kerasdl.set_seed(turn)
             train = prepare(cell, x, y)
-            for what, epochs in (("first", 1), ("warm", cell.epochs)):
+            for what, epochs in (("first", 1), ("", cell.epochs), ("warm", cell.epochs)):
                 start = clock()
                 train(epochs)
-                seconds[name][what].append(clock() - start)
+                if what:
+                    seconds[name][what].append(clock() - start)
     return {
         name: {what: statistics.median(values) for what, values in both.items()}
         for name, both in seconds.items()

@@ -13,6 +13,8 @@ from jax import lax
 from kerasdl import devices
 from kerasdl.training.programs import contract
 
+WORTH = 300  # steps of one shape, from which on a loop saves more than it costs to compile
+
 
 def obstacle(model: keras.Model) -> str | None:
     """Return why JAX can't make a program of this model's training, or None."""
@@ -38,7 +40,9 @@ class Program(contract.Program):
         places = {id(variable): place for place, variable in enumerate(model.metrics_variables)}
         self._mean = [places[id(variable)] for variable in (tracker.total, tracker.count)]
         self._values: tuple[list, ...] = ()
-        self._loops = {True: self._loop(training=True), False: self._loop(training=False)}
+        self._steps = {True: self._step(training=True), False: self._step(training=False)}
+        self._loops = {training: self._loop(step) for training, step in self._steps.items()}
+        self._apart: dict[bool, bool] = {}
 
     def _parts(self) -> tuple[list, ...]:
         model = self.model
@@ -49,28 +53,28 @@ class Program(contract.Program):
             list(model.metrics_variables),
         )
 
-    def _loop(self, training: bool) -> Any:
+    def _step(self, training: bool) -> Any:
+        """Return one step, which takes its rows out of the data."""
         model = self.model
-        total, count = self._mean
 
-        def step(state: tuple, batch: Any) -> tuple:
+        def step(number: Any, state: tuple, data: Any, rows: list) -> tuple:
+            arrays, form = jax.tree.flatten(data)
+            chosen = [lax.dynamic_index_in_dim(one, number, keepdims=False) for one in rows]
+            parts = zip(arrays, chosen, strict=True)
+            batch = jax.tree.unflatten(form, [a.at[own].get(mode="promise_in_bounds") for a, own in parts])
             if training:
                 return tuple(map(list, model.train_step(state, batch)[1]))
             weights, others, optimizer, metrics = state
             weights, others, metrics = model.test_step((weights, others, metrics), batch)[1]
             return list(weights), list(others), optimizer, list(metrics)
 
-        def loop(state: tuple, data: Any, rows: Any, start: Any, stop: Any) -> tuple:
-            def body(number: Any, state: tuple) -> tuple:
-                arrays, form = jax.tree.flatten(data)
-                chosen = [lax.dynamic_index_in_dim(one, number, keepdims=False) for one in rows]
-                batch = [
-                    array.at[one].get(mode="promise_in_bounds")
-                    for array, one in zip(arrays, chosen, strict=True)
-                ]
-                return step(state, jax.tree.unflatten(form, batch))
+        return jax.jit(step)  # traced once, wherever it is called
 
-            state = lax.fori_loop(start, stop, body, state)
+    def _loop(self, step: Any) -> Any:
+        total, count = self._mean
+
+        def loop(state: tuple, data: Any, rows: list, start: Any, stop: Any) -> tuple:
+            state = lax.fori_loop(start, stop, lambda number, state: step(number, state, data, rows), state)
             return state, state[3][total] / state[3][count]
 
         if devices.count() == 1:
@@ -96,7 +100,31 @@ class Program(contract.Program):
         self._values = ()
 
     def steps(self, data: Any, rows: Any, start: int, stop: int, training: bool) -> float:
-        values, loss = self._loops[training](self._values, data, rows, np.int32(start), np.int32(stop))
-        loss = float(loss)  # waits for the device
+        step, values = self._steps[training], self._values
+        few = len(rows[0]) == 1 or self.planned[training, tuple(rows[0].shape[1:])] < WORTH
+        alone = few and devices.count() == 1
+        if not alone and training not in self._apart:
+            self._apart[training] = devices.count() == 1 and _slow_in_a_loop(
+                step.trace(np.int32(0), values, data, rows).jaxpr
+            )
+        if alone or self._apart[training]:
+            for number in range(start, stop):
+                values = step(np.int32(number), values, data, rows)
+            total, count = (values[3][place] for place in self._mean)
+            loss = float(total) / float(count)
+        else:
+            values, loss = self._loops[training](values, data, rows, np.int32(start), np.int32(stop))
+            loss = float(loss)  # waits for the device
         self._values = values
         return loss
+
+
+def _slow_in_a_loop(program: Any) -> bool:
+    """Return whether a program convolves on a CPU: inside a loop, that takes XLA four times as long."""
+    if jax.default_backend() != "cpu":
+        return False
+    inner = [value for equation in program.eqns for value in equation.params.values()]
+    inner = [getattr(value, "jaxpr", value) for value in inner]
+    return any(equation.primitive.name == "conv_general_dilated" for equation in program.eqns) or any(
+        _slow_in_a_loop(value) for value in inner if hasattr(value, "eqns")
+    )

@@ -11,7 +11,6 @@ from typing import Any
 
 import keras
 import torch
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from kerasdl import borrowed, devices
 from kerasdl.training.programs import contract
@@ -118,6 +117,8 @@ class Program(contract.Program):
 
     def _record(self, plain: Callable, values: list, batch: list) -> Callable | str:
         """Return a step as a graph, or why it can't be one."""
+        from torch.fx.experimental.proxy_tensor import make_fx  # takes long to import
+
         # As it is, an optimizer may read its rate as a number; variable by variable it does not.
         for update in (contextlib.nullcontext(), borrowed.one_by_one(self.model.optimizer)):
             try:
