@@ -329,3 +329,18 @@ def test_progress_is_shown(capsys):
     shown = capsys.readouterr().out
     assert "5/5" in shown
     assert "loss" in shown
+
+
+@pytest.mark.parametrize("way", ["program", "keras"])
+def test_steps_on_given_rows_are_those_of_a_fit_in_that_order(way, monkeypatch):
+    model, x, y = linear()
+    expected, *_ = linear()
+    expected.set_weights(model.get_weights())
+    training.fit(expected, x[:20], y[:20], epochs=1, batch_size=5, shuffle=False, engine="keras")
+    if way == "keras":
+        monkeypatch.setattr(programs, "obstacle", lambda *_: "as asked")
+    rows = np.arange(20, dtype="int32").reshape(4, 5)
+    for start, end in ((0, 1), (1, 4)):
+        programs.steps(model, (x, y), [rows, rows], start, end)
+    for got, want in zip(model.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-6)

@@ -115,7 +115,7 @@ class _Run:
         feed = _Feed(self.team, self.model, self.batches)
         done = 0
         for end in self._shown(sorted({report * steps for report in looks for steps in every})):
-            programs.steps(self.model, feed.data, feed.rows(done, end))
+            programs.steps(self.model, feed.data, feed.rows, done, end)
             done = end
             due = [
                 number
@@ -177,6 +177,7 @@ class _Feed:
     Attributes:
         data: ``((x, counted, coefficients, shares), y)``: of each row ``x``, ``y`` and whether it counts,
             with a row of zeros at the end that does not; of each step ``coefficients`` and ``shares``.
+        rows: for each of these arrays, which of its rows make each step.
     """
 
     def __init__(self, team: Team, model: stacked.Stack, batches: list[int]):
@@ -185,7 +186,7 @@ class _Feed:
         steps = max(batches) * length.epochs
         starts = np.cumsum([0, *(len(feed.x) for feed in feeds)])
         empty = int(starts[-1])
-        self._rows = np.full((steps, streams, size), empty, "int32")
+        drawn = np.full((steps, streams, size), empty, "int32")
         coefficients = np.zeros((steps, streams, size), "float32")
         shares = np.zeros((steps, streams, length.epochs // every), "float32")
         for stream, feed in enumerate(feeds):
@@ -195,7 +196,7 @@ class _Feed:
                 for place in range(batches[stream]):
                     own = order[place * size : (place + 1) * size]
                     step, n = epoch * batches[stream] + place, len(own)
-                    self._rows[step, stream, :n] = starts[stream] + own
+                    drawn[step, stream, :n] = starts[stream] + own
                     coefficients[step, stream, :n] = (1 if weight is None else weight[own]) / n
                     shares[step, stream, epoch // every] = n / (rows * every)
         x = np.zeros((empty + 1, model.features), "float32")
@@ -206,8 +207,5 @@ class _Feed:
         counted = np.ones(empty + 1, "float32")
         counted[empty] = 0
         self.data = (x, counted, coefficients, shares), y
-
-    def rows(self, start: int, end: int) -> list[np.ndarray]:
-        """Return, for each array of the data, its rows in the steps from ``start`` to ``end``."""
-        rows, steps = self._rows[start:end], np.arange(start, end, dtype="int32")
-        return [rows, rows, steps, steps, rows]
+        each = np.arange(steps, dtype="int32")
+        self.rows = [drawn, drawn, each, each, drawn]

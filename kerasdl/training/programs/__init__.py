@@ -133,9 +133,9 @@ def train(
     if validation is not None:
         held_out = own.put(validation), slices(np.arange(len(validation[1])), VALIDATION_BATCH)
         for rows in held_out[1]:
-            own.plan([rows], False, epochs)
+            own.plan(rows, False, epochs)
     for rows in batches.steps():
-        own.plan([rows], True, epochs)
+        own.plan(rows, True, epochs)
     watching = keras.callbacks.CallbackList(
         list(callbacks),
         add_history=True,
@@ -166,7 +166,7 @@ def train(
     return model.history.history, own.refusal
 
 
-def steps(model: keras.Model, data: Any, rows: Sequence[np.ndarray], verbose: int | str = 0) -> None:
+def steps(model: keras.Model, data: Any, rows: Sequence[np.ndarray], start: int, end: int) -> None:
     """Train a compiled model step by step on rows that are given: no epochs, no history.
 
     Args:
@@ -174,21 +174,20 @@ def steps(model: keras.Model, data: Any, rows: Sequence[np.ndarray], verbose: in
         data: arrays ``(samples, …)``, in the form of a batch, ``(x, y)`` or ``(x, y, sample_weight)``.
         rows: for each array of ``data`` in turn, which of its rows make each step's batch: int32 with the
             steps first. ``(steps, batch)`` gives batches ``(batch, …)``, ``(steps,)`` single rows.
-        verbose: 0 is silent, else a bar shows the steps.
+        start, end: the first step to take and the one after the last.
     """
-    arrays, count = keras.tree.flatten(data), len(rows[0])
-    if obstacle(model, arrays) is not None:
-        model.fit(_Given(data, rows), shuffle=False, verbose=verbose)
+    given = _Given(data, rows, start, end)
+    if obstacle(model, keras.tree.flatten(data)) is not None:
+        model.fit(given, shuffle=False, verbose=0)
+        given.data = ()  # TensorFlow keeps it for good: not the data as well
         return
-    form = keras.tree.pack_sequence_as(data, [a[one[0]] for a, one in zip(arrays, rows, strict=True)])
-    borrowed.build(model, form)
+    borrowed.build(model, given[0])
     own = program(model)
-    own.plan(rows, True)
-    bar = keras.utils.Progbar(count) if verbose else None
+    own.plan(rows[0][start:end], True)
     model.reset_metrics()
     own.begin()
     try:
-        own.run(own.put(data), rows, True, lambda start, stop, loss: bar.update(stop) if bar else None)
+        own.run(own.put(data), rows, True, lambda first, stop, loss: None, start, end)
     finally:
         own.end()
 
@@ -196,16 +195,16 @@ def steps(model: keras.Model, data: Any, rows: Sequence[np.ndarray], verbose: in
 class _Given(keras.utils.PyDataset):
     """Batches of given rows, for Keras's own loop: arguments as in :func:`steps`."""
 
-    def __init__(self, data: Any, rows: Sequence[np.ndarray]):
+    def __init__(self, data: Any, rows: Sequence[np.ndarray], start: int, end: int):
         super().__init__()
-        self.data, self.rows = data, rows
+        self.data, self.rows, self.start, self.end = data, rows, start, end
 
     def __len__(self) -> int:
-        return len(self.rows[0])
+        return self.end - self.start
 
     def __getitem__(self, index: int) -> Any:
         arrays = zip(keras.tree.flatten(self.data), self.rows, strict=True)
-        return keras.tree.pack_sequence_as(self.data, [array[one[index]] for array, one in arrays])
+        return keras.tree.pack_sequence_as(self.data, [a[one[self.start + index]] for a, one in arrays])
 
 
 def _train(own: Program, data: Any, batches: Batches, bars: list) -> None:

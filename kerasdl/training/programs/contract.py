@@ -63,9 +63,15 @@ class Program(ABC):
         """
 
     def run(
-        self, data: Any, rows: Sequence[np.ndarray], training: bool, seen: Callable[[int, int, float], None]
+        self,
+        data: Any,
+        rows: Sequence[np.ndarray],
+        training: bool,
+        seen: Callable[[int, int, float], None],
+        start: int = 0,
+        end: int | None = None,
     ) -> None:
-        """Take all these steps, chunk by chunk.
+        """Take these steps, chunk by chunk.
 
         Args:
             data: as :meth:`put` returned it.
@@ -73,22 +79,23 @@ class Program(ABC):
                 batch)`` or what else a batch is to look like, with the steps first.
             training: training steps; else test steps.
             seen: called after each chunk with its first step, the step after its last, and the mean loss.
+            start, end: the first step and the one after the last; default: all. One trace serves every part.
         """
-        count, pace = len(rows[0]), self.pace[training]
+        end, pace = len(rows[0]) if end is None else end, self.pace[training]
         there = {id(one): self.put(one) for one in rows}  # most arrays share one
         placed = [there[id(one)] for one in rows]
-        shapes, start = (training, *(one.shape for one in rows)), 0
-        while start < count:
-            stop = start + pace.steps(count - start)
+        shapes = (training, *(one.shape for one in rows))
+        while start < end:
+            stop = start + pace.steps(end - start)
             before = time.perf_counter()
             loss = self.steps(data, placed, start, stop, training)
             pace.took(stop - start, time.perf_counter() - before, shapes)
             seen(start, stop, loss)
             start = stop
 
-    def plan(self, rows: Sequence[np.ndarray], training: bool, times: int = 1) -> None:
-        """Say beforehand that these steps will be taken so many times."""
-        self.planned[training, rows[0].shape[1:]] += len(rows[0]) * times
+    def plan(self, rows: np.ndarray, training: bool, times: int = 1) -> None:
+        """Say beforehand that steps on these rows will be taken so many times."""
+        self.planned[training, rows.shape[1:]] += len(rows) * times
 
 
 class Pace:
