@@ -54,7 +54,7 @@ def record(tutorials: Path, result: Result) -> Path:
             "data": _kinds(result.data),
             "backend": result.backend,
             # On a machine that others use, too, a chapter waits: that is no time of its own.
-            "seconds": round(min(result.seconds, result.busy), 1),
+            "seconds": round(min(result.seconds, result.busy or result.seconds), 1),
             "checks": {check.name: float(f"{check.measured:.6g}") for check in result.trained},
         }
     )
