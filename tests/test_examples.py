@@ -12,6 +12,7 @@ from kerasdl import backends
 
 # What a wheel carries beside the code, what starts a program, and what needs one backend by name.
 ELSEWHERE = ("__main__", "data.", "tutorials.", "course.cli.worker", "layers.kernels.", "devices.")
+ELSEWHERE += tuple(f"training.programs.{name}" for name in backends.NAMES)
 MODULES = [
     name
     for _, name, _ in pkgutil.walk_packages(kerasdl.__path__, "kerasdl.")
