@@ -6,6 +6,7 @@ that fails on the day it is no longer needed. No other library is imported befor
 """
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -38,6 +39,12 @@ ENTRIES = {
     "optimized": Entry(
         "keras.optimizers.Optimizer._trainable_variables",
         "its slots are of the weights that it was built for, which a model frozen since then lists no more",
+        "keras 3.15",
+    ),
+    "own_rate": Entry(
+        "keras.optimizers.Optimizer._learning_rate",
+        "an optimizer with another's settings takes its schedule or function as it is; the public "
+        "learning_rate is the present number, and the config of a schedule of one's own can't be read back",
         "keras 3.15",
     ),
     "mask_of": Entry(
@@ -324,7 +331,13 @@ def new_optimizer(optimizer: Any) -> Any:
     if isinstance(optimizer, str):
         return keras.optimizers.get({"class_name": optimizer, "config": name})
     optimizer = keras.optimizers.get(optimizer)
-    return optimizer.from_config(optimizer.get_config() | name)
+    rate = optimizer._learning_rate
+    if isinstance(rate, keras.Variable):
+        return optimizer.from_config(optimizer.get_config() | name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a rate which is a function can't be saved
+        config = optimizer.get_config()
+    return optimizer.from_config(config | name | {"learning_rate": rate})
 
 
 def safe_indexing(X: Any, rows: Any) -> Any:

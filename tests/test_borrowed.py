@@ -76,6 +76,29 @@ def test_still_optimized():
     ]
 
 
+class Falling(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule of one's own."""
+
+    def __call__(self, step):
+        return 0.5
+
+    def get_config(self):
+        return {}
+
+
+@pytest.mark.parametrize("rate", [Falling(), lambda: 0.5], ids=["schedule", "function"])
+def test_still_own_rate(rate):
+    optimizer = keras.optimizers.SGD(rate)
+    assert optimizer.learning_rate is not rate
+    new = borrowed.new_optimizer(optimizer)
+    assert float(keras.ops.convert_to_numpy(new.learning_rate)) == 0.5
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        config = optimizer.get_config()
+    with pytest.raises((TypeError, ValueError)):
+        keras.optimizers.SGD.from_config(config)  # the public way
+
+
 def test_still_every_layer():
     inner = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="deep")])
     model = keras.Sequential([keras.Input((3,)), inner])

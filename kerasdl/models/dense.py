@@ -6,6 +6,7 @@ Sizes go in; out come uncompiled Keras models of dense layers, their weights dra
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 
 from kerasdl import checks, initializers, layers
 
@@ -55,7 +56,7 @@ def polynomial(degree: int, l2: float = 0.0) -> keras.Model:
 @checks.renamed("0.3", units="outputs")
 def mlp(
     features: int,
-    hidden: Sequence[int] = (256, 256),
+    hidden: Sequence[int] | int = (256, 256),
     outputs: int = 10,
     activation: str = "relu",
     l2: float = 0.0,
@@ -68,7 +69,7 @@ def mlp(
 
     Args:
         features: number of inputs, at least 1.
-        hidden: width of each hidden layer; ``()`` gives the linear model.
+        hidden: width of each hidden layer, or of the one that there is; ``()`` gives the linear model.
         outputs: how many outputs, at least 1.
         activation: of the hidden layers, by Keras's name.
         l2: λ of the penalty λ‖W‖² on every kernel, added to the loss; biases are not penalised.
@@ -84,6 +85,7 @@ def mlp(
         >>> mlp(784, hidden=(256,), dropout=0.5).output_shape
         (None, 10)
     """
+    hidden = tuple(np.atleast_1d(hidden).tolist())
     rates = [dropout] * len(hidden) if isinstance(dropout, (int, float)) else list(dropout)
     if len(rates) != len(hidden):
         raise ValueError(f"dropout={dropout!r} has {len(rates)} rates for {len(hidden)} hidden layers")

@@ -127,6 +127,26 @@ def test_numpy_numbers_are_the_numbers_they_are(changes):
     np.testing.assert_array_equal(ours.fit(X, Y).predict(X), theirs.fit(X, Y).predict(X))
 
 
+def test_one_width_is_one_hidden_layer():
+    one, other = (
+        KerasRegressor(models.mlp, epochs=1, build__hidden=hidden, random_state=0).fit(X, Y).predict(X)
+        for hidden in (np.int64(5), (5,))
+    )
+    np.testing.assert_array_equal(one, other)
+
+
+def test_a_rate_may_be_a_function():
+    given = {"epochs": 2, "random_state": 0}
+    ways = [
+        KerasRegressor(models.linear, optimizer=keras.optimizers.SGD(lambda: 0.05), **given),
+        KerasRegressor(models.linear, optimizer="sgd", learning_rate=lambda: 0.05, **given),
+        KerasRegressor(models.linear, optimizer="sgd", learning_rate=0.05, **given),
+    ]
+    first, second, third = (model.fit(X, Y).predict(X) for model in ways)
+    np.testing.assert_allclose(first, third, rtol=1e-5)
+    np.testing.assert_allclose(second, third, rtol=1e-5)
+
+
 def test_balanced_classes_weigh_alike():
     rows, labels = np.r_[X, X[:5]], np.r_[np.zeros(40), np.ones(5)].astype(int)
     settings = {"epochs": 20, "batch_size": 45, "report_every": 20, "learning_rate": 0.1, "random_state": 0}
