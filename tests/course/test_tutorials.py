@@ -10,14 +10,12 @@ from kerasdl.course import answers, cli, reached, results, syllabus
 SCRIPTS = {script.name: script for script in syllabus.scripts()}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_chapter_has_what_every_chapter_has(name):
     assert syllabus.faults(SCRIPTS[name]) == []
     assert len(answers.read(SCRIPTS[name])) == len(SCRIPTS[name].exercises)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_what_a_chapter_reaches_is_recorded_of_its_present_code(name):
     script = SCRIPTS[name]
