@@ -3,10 +3,10 @@
     KERAS_BACKEND=jax python benchmarks/fit.py           # --quick: fewer rounds; --only mlp: some cells
 
 Each run adds its backend's rows to ``benchmarks/results/fit.json`` and writes ``fit.md`` anew. ``first`` is
-one epoch of a new model, tracing and compiling included; ``warm``, more epochs of the same model, done once
-before. ``Keras`` is ``model.fit`` on arrays, for a recurrent network with Keras's own layer. ``raw`` is a
-loop without Keras: a module of torch.nn and its optimizer, or one step that JAX compiles. Medians over rounds
-in which the candidates take turns; only ratios count, and those of a busy machine little.
+one epoch of a new model, tracing and compiling included; ``warm``, the second of two equal calls on another.
+``Keras`` is ``model.fit`` on arrays, for a recurrent network with Keras's own layer. ``raw`` is a loop
+without Keras: a module of torch.nn and its optimizer, or one step that JAX compiles. Medians over rounds in
+which the candidates take turns; only ratios count, and those of a busy machine little.
 """
 
 import argparse
@@ -187,12 +187,13 @@ def measure(cell: Cell, rounds: int, clock: Callable[[], float]) -> dict[str, di
         named = list(candidates().items())
         for name, prepare in named[turn % len(named) :] + named[: turn % len(named)]:
             kerasdl.set_seed(turn)
-            train = prepare(cell, x, y)
-            for what, epochs in (("first", 1), ("", cell.epochs), ("warm", cell.epochs)):
-                start = clock()
-                train(epochs)
-                if what:
-                    seconds[name][what].append(clock() - start)
+            for what, calls in (("first", [1]), ("warm", 2 * [cell.epochs])):
+                train = prepare(cell, x, y)
+                for epochs in calls:
+                    start = clock()
+                    train(epochs)
+                    spent = clock() - start
+                seconds[name][what].append(spent)
     return {
         name: {what: statistics.median(values) for what, values in both.items()}
         for name, both in seconds.items()

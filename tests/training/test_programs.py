@@ -149,7 +149,8 @@ def test_a_program_trains_as_step_by_step(name):
 @pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow has one way")
 @pytest.mark.parametrize("name", ["dropout", "linear"])
 def test_a_few_steps_are_the_same_before_they_are_worth_a_program(name, monkeypatch):
-    monkeypatch.setattr(f"kerasdl.training.programs.{BACKEND}.WORTH", 20)
+    for number in ("WORTH", "LATE"):
+        monkeypatch.setattr(f"kerasdl.training.programs.{BACKEND}.{number}", 20, raising=False)
     runs = []
     for engine in ("auto", "keras"):
         kerasdl.set_seed(7)

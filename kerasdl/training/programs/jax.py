@@ -14,6 +14,7 @@ from kerasdl import devices
 from kerasdl.training.programs import contract
 
 WORTH = 300  # steps of one shape, from which on a loop saves more than it costs to compile
+LATE = 4000  # the same where the single step has been compiled already
 
 
 def obstacle(model: keras.Model) -> str | None:
@@ -43,6 +44,7 @@ class Program(contract.Program):
         self._steps = {True: self._step(training=True), False: self._step(training=False)}
         self._loops = {training: self._loop(step) for training, step in self._steps.items()}
         self._apart: dict[bool, bool] = {}
+        self._alone: set[tuple] = set()
 
     def _parts(self) -> tuple[list, ...]:
         model = self.model
@@ -101,8 +103,11 @@ class Program(contract.Program):
 
     def steps(self, data: Any, rows: Any, start: int, stop: int, training: bool) -> float:
         step, values = self._steps[training], self._values
-        few = len(rows[0]) == 1 or self.planned[training, tuple(rows[0].shape[1:])] < WORTH
+        shape = (training, tuple(rows[0].shape[1:]))
+        few = len(rows[0]) == 1 or self.planned[shape] < (LATE if shape in self._alone else WORTH)
         alone = few and devices.count() == 1
+        if alone:
+            self._alone.add(shape)
         if not alone and training not in self._apart:
             self._apart[training] = devices.count() == 1 and _slow_in_a_loop(
                 step.trace(np.int32(0), values, data, rows).jaxpr
