@@ -75,6 +75,7 @@ class FastLoop:
             {n: ops.cast(ops.convert_to_tensor(w), dtype) for n, w in weights.items() if w is not None},
             mask,
             self.return_sequences,
+            self,
         )
         if self.zero_output_for_mask and mask is not None:  # Bidirectional asks for it
             counts = ops.expand_dims(ops.cast(mask, "bool"), -1)

@@ -18,6 +18,7 @@ from places import CHECKOUT
 from kerasdl import layers
 from kerasdl.layers.cells.base import REGISTRY
 
+on_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="concerns TensorFlow")
 on_torch = pytest.mark.skipif(keras.backend.backend() != "torch", reason="concerns torch")
 
 SCRIPT = """
@@ -130,3 +131,47 @@ def test_a_compiled_model_trains_as_stock_does():
         model.compile("sgd", "mse", jit_compile=True)
         losses.append(model.fit(inputs(), np.ones((2, 3)), epochs=3, verbose=0).history["loss"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+@on_tensorflow
+def test_lengths_that_vary_share_one_program():
+    from kerasdl.layers.kernels import tensorflow as kernel
+
+    found = []
+    for home in (layers, keras.layers):
+        layer = built(home.GRU)
+        steps = keras.Input((None, 4))
+        model = keras.Model(steps, layer(steps))
+        model.compile("sgd", "mse")
+        rng = np.random.default_rng(0)
+        batches = [rng.normal(size=(2, length, 4)).astype("float32") for length in (3, 4, 5, 6, 3)]
+        found.append([float(model.train_on_batch(x, np.ones((2, 3)))) for x in batches])
+        found.append(np.concatenate([model.predict_on_batch(x) for x in batches]).ravel())
+        if home is layers:
+            calls = kernel._CALLS[layer]
+            assert calls.vary
+            assert calls.compiled == {(2, 3)}
+    assert close(found[0], found[2], 1e-5)
+    assert close(found[1], found[3], 1e-5)
+
+
+@on_tensorflow
+def test_calls_outside_any_graph_are_not_compiled():
+    from kerasdl.layers.kernels import tensorflow as kernel
+
+    layer = built(layers.LSTM)
+    once, again = (np.array(layer(inputs())) for _ in range(2))
+    assert kernel._CALLS[layer].compiled == set()
+    assert once.tolist() == again.tolist()
+
+
+@on_tensorflow
+def test_forward_mode_is_refused_by_its_name():
+    import tensorflow as tf
+
+    layer, x = built(layers.GRU), tf.constant(inputs())
+    with (
+        pytest.raises(NotImplementedError, match="forward mode is written for this layer"),
+        tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)),
+    ):
+        layer(x)

@@ -22,7 +22,9 @@ Weights = Mapping[str, Tensor]  # by Keras's names, in Keras's layout; without t
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "linear")
 NAME_OF = {getattr(keras.activations, name): name for name in ACTIVATIONS}
 
-NO_SECOND_GRADIENT = "the gradient of a gradient is not written for this layer: use keras.layers' own"
+NO_SECOND_GRADIENT = (
+    "neither the gradient of a gradient nor forward mode is written for this layer: use keras.layers' own"
+)
 
 
 class Operations(ABC):

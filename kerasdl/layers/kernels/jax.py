@@ -69,8 +69,9 @@ def recur(
     x: Tensor,
     states: Tensors,
     weights: Weights,
-    mask: Tensor | None = None,
-    sequences: bool = True,
+    mask: Tensor | None,
+    sequences: bool,
+    layer: Any,
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
     """Run a cell over time: see :class:`kerasdl.layers.kernels.Kernel`."""
     outputs, last = _recur(cell, sequences, x, tuple(states), dict(weights), mask)

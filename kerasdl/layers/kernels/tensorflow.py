@@ -1,11 +1,13 @@
-"""How does a recurrence run fast on TensorFlow? Two XLA programs: one loop forward, one in reverse.
+"""How does a recurrence run fast on TensorFlow? Two programs: one loop forward, one in reverse.
 
 As on JAX, states are ``(units, batch)`` and the input is projected inside the loop: see
 :mod:`kerasdl.layers.kernels.jax`. Inside a model that Keras compiles, the programs become part of its own.
 """
 
 import functools
+import weakref
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import tensorflow as tf
@@ -57,7 +59,23 @@ class TensorFlowOperations(Operations):
         return tf.split(rows, n, axis=1)
 
 
-OPS = TensorFlowOperations()
+class UncompiledOperations(TensorFlowOperations):
+    """The same where XLA does not compile them: nothing is then written in place."""
+
+    def join(self, parts: Sequence[Tensor]) -> Tensor:
+        return tf.concat(parts, axis=0)
+
+
+@dataclass
+class _Calls:
+    """What shapes of a layer's calls XLA compiles, and whether its lengths vary."""
+
+    compiled: set[tuple[int | None, int]] = field(default_factory=set)
+    vary: bool = False
+
+
+_CALLS: weakref.WeakKeyDictionary[Any, _Calls] = weakref.WeakKeyDictionary()
+ROWS = 3  # so many numbers of rows are compiled
 
 
 def recur(
@@ -65,11 +83,15 @@ def recur(
     x: Tensor,
     states: Tensors,
     weights: Weights,
-    mask: Tensor | None = None,
-    sequences: bool = True,
+    mask: Tensor | None,
+    sequences: bool,
+    layer: Any,
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
     """Run a cell over time: see :class:`kerasdl.layers.kernels.Kernel`."""
-    forward, backward = _programs(cell, len(states), tuple(weights), mask is not None, sequences)
+    kind = (cell, len(states), tuple(weights), mask is not None, sequences)
+    # Told apart by their sizes, too: one program for all would leave them open, and not time and rows alone.
+    sizes = tuple(tuple(w.shape) for w in weights.values())
+    forward, backward = _programs(*kind, sizes, compiled=_pays(layer, x.shape[0], x.shape[1]))
     masks = [] if mask is None else [mask]
 
     @tf.custom_gradient
@@ -99,17 +121,50 @@ def _refuse(*_: Tensor) -> Any:
     raise NotImplementedError(NO_SECOND_GRADIENT)
 
 
+def _pays(layer: Any, rows: int | None, length: int | None) -> bool:
+    """Return whether XLA should compile a program for a shape that a layer is called with.
+
+    It makes one for each shape, in a second or two, and never gives it back: right where a shape comes again
+    and again. That is hoped of a layer's first length; a second one shows that its lengths vary, and so does
+    a graph that leaves the length open. A call outside any graph may never come again.
+    """
+    calls = _CALLS.setdefault(layer, _Calls())
+    if any(length != other for _, other in calls.compiled):
+        calls.vary = True
+    if length is None or tf.executing_eagerly():
+        return False
+    shape = (rows, length)
+    if shape in calls.compiled:
+        return True
+    if calls.vary or len(calls.compiled) >= ROWS:
+        return False
+    calls.compiled.add(shape)
+    return True
+
+
 @functools.cache
 def _programs(
-    cell: Arithmetic, count: int, names: tuple[str, ...], masked: bool, sequences: bool
+    cell: Arithmetic,
+    count: int,
+    names: tuple[str, ...],
+    masked: bool,
+    sequences: bool,
+    sizes: tuple[Any, ...],
+    compiled: bool,
 ) -> tuple[Any, Any]:
-    """Return the forward and backward program for one kind of call; TensorFlow keeps one trace a shape."""
+    """Return the forward and backward program for one kind of call.
+
+    Compiled, XLA makes a program for each shape: the quickest where there are few. Otherwise one program
+    serves every shape.
+    """
+    ops = TensorFlowOperations() if compiled else UncompiledOperations()
+    function = functools.partial(tf.function, autograph=False, jit_compile=compiled or None)
 
     def unpack(tensors: Tensors) -> tuple[Tensor, Tensors, Weights]:
         x, states, weights = tensors[0], tensors[1 : 1 + count], tensors[1 + count :]
         return x, states, dict(zip(names, weights, strict=True))
 
-    @tf.function(jit_compile=True, autograph=False)
+    @function(reduce_retracing=not compiled)
     def forward(*arguments: Tensor) -> tuple[Tensors, Tensors]:
         x, states, weights = unpack(arguments[: 1 + count + len(names)])
         matrices, vectors = cell.recurrent(weights)
@@ -123,7 +178,7 @@ def _programs(
         def step(t: Tensor, states: Tensors, stacks: Any) -> Any:
             z = tf.matmul(kernel, x[t])
             z = z if bias is None else z + bias[:, None]
-            new, saved = cell.step(OPS, z, states, matrices, vectors)
+            new, saved = cell.step(ops, z, states, matrices, vectors)
             if masked:
                 new = tuple(tf.where(mask[t], n, s) for n, s in zip(new, states, strict=True))
             return (
@@ -141,7 +196,7 @@ def _programs(
         wanted = tf.transpose(outputs, (2, 0, 1)) if sequences else tf.zeros((0,), x.dtype)
         return (*map(tf.transpose, states), wanted), (outputs, *saved)
 
-    @tf.function(jit_compile=True, autograph=False)
+    @function(reduce_retracing=not compiled)
     def backward(tensors: Tensors, masks: Tensors, kept: Tensors, gradients: Tensors) -> Tensors:
         x, states, weights = unpack(tensors)
         outputs, *saved = kept
@@ -157,7 +212,7 @@ def _programs(
             if sequences:
                 d_states = (d_states[0] + d_each[t], *d_states[1:])
             moved = d_states if mask is None else tuple(tf.where(mask[t], d, 0) for d in d_states)
-            slopes, old = cell.back(OPS, moved, [s[t] for s in saved], matrices, vectors)
+            slopes, old = cell.back(ops, moved, [s[t] for s in saved], matrices, vectors)
             if masked:
                 old = tuple(
                     o + tf.where(mask[t], tf.zeros_like(d), d) for o, d in zip(old, d_states, strict=True)
@@ -180,12 +235,12 @@ def _programs(
         slopes = tuple(rows(a.stack()) for a in stacks)
         before = tf.concat([states[0][None], tf.transpose(outputs[:-1], (0, 2, 1))], axis=0)
         every = cell.gradients(
-            OPS, slopes, lambda n: rows(tf.transpose(saved[n], (0, 2, 1))), rows(before), weights
+            ops, slopes, lambda n: rows(tf.transpose(saved[n], (0, 2, 1))), rows(before), weights
         )
-        dz = cell.projected(OPS, slopes)
+        dz = cell.projected(ops, slopes)
         d_x = tf.matmul(dz, weights["kernel"], transpose_b=True)
         d_x = tf.transpose(tf.reshape(d_x, (time, -1, x.shape[2])), (1, 0, 2))
-        every["kernel"] = OPS.outer(rows(tf.transpose(x, (1, 0, 2))), dz)
+        every["kernel"] = ops.outer(rows(tf.transpose(x, (1, 0, 2))), dz)
         return (d_x, *map(tf.transpose, d_states), *(every[name] for name in names))
 
     return forward, backward

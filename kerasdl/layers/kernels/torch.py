@@ -63,8 +63,9 @@ def recur(
     x: Tensor,
     states: Tensors,
     weights: Weights,
-    mask: Tensor | None = None,
-    sequences: bool = True,
+    mask: Tensor | None,
+    sequences: bool,
+    layer: Any,
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
     """Run a cell over time: see :class:`kerasdl.layers.kernels.Kernel`."""
     fused = cell.fused == "lstm" and x.dtype == torch.float32 and x.device.type == "cpu" and "bias" in weights
