@@ -27,7 +27,11 @@ def regressor(**changes):
     return KerasRegressor(models.linear, **(settings | changes))
 
 
-@pytest.mark.parametrize("callbacks", [[Counting()], Counting(), [Counting], (Counting(),)], ids=repr)
+@pytest.mark.parametrize(
+    "callbacks",
+    [[Counting()], Counting(), [Counting], (Counting(),)],
+    ids=["list", "one", "class", "tuple"],
+)
 def test_callbacks_are_fresh_copies(callbacks):
     model = regressor(callbacks=callbacks)
     assert [model.fit(X, Y).callbacks_[0].epochs for _ in range(2)] == [6, 6]
