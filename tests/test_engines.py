@@ -79,11 +79,17 @@ def regressor(**changes):
     return KerasRegressor(build, **(settings | changes))
 
 
-def killer(estimator, X, y):
-    """A scorer that takes its process along where it sees the first row."""
-    if y[0] == Y[0] and len(y) < 20 and "KERASDL_TEST" not in os.environ:
-        os._exit(1)
-    return estimator.score(X, y)
+@pytest.fixture
+def killer():
+    # Made here: a worker cannot import this file.
+
+    def score(estimator, X, y):
+        """A scorer that takes its process along where it sees the first row."""
+        if y[0] == Y[0] and len(y) < 20 and "KERASDL_TEST" not in os.environ:
+            os._exit(1)
+        return estimator.score(X, y)
+
+    return score
 
 
 def test_every_score_prediction_and_history_is_that_of_the_folds_in_turn(engine, monkeypatch):
@@ -115,7 +121,7 @@ def test_a_grid_is_searched_by_workers_and_a_setting_that_diverges_ranks_last(en
     assert found.table.valid.isna().any()
 
 
-def test_a_worker_that_dies_names_its_fold_and_the_others_are_kept(engine, monkeypatch):
+def test_a_worker_that_dies_names_its_fold_and_the_others_are_kept(engine, killer, monkeypatch):
     with pytest.raises(FoldsLost, match=r"died with fold 1, twice: .*The other 3 of 4 folds") as lost:
         cross_validate(Ridge(), X, Y, cv=4, scoring=killer)
     monkeypatch.setenv("KERASDL_TEST", "here")
