@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from kerasdl import backends
@@ -99,6 +100,36 @@ assert models.many_to_one(3, units=4)(x).shape == (2, 1)
 assert models.one_to_many(3, 4, units=4)(x[:, 0]).shape == (2, 4, 1)
 forced = models.output_recurrent(3, 2, 4)
 assert forced([x, x[..., :2]]).shape == models.free_running(forced)(x).shape == (2, 5, 2)
+dropped = np.asarray(layers.Dropout(0.5, seed=1)(np.ones((4, 6), "float32"), training=True))
+np.testing.assert_array_equal(dropped, MASK)
+"""
+
+REFUSED = """
+import keras
+import numpy as np
+
+from kerasdl import estimators, models, selection, training
+from kerasdl.selection.stack import program
+from kerasdl.training import programs
+
+x, y = np.ones((12, 2), "float32"), np.arange(12.0, dtype="float32")
+model = models.linear(2)
+model.compile("sgd", "mse")
+regressor = estimators.KerasRegressor(models.linear, build__features=2, epochs=1)
+rows = [np.zeros((1, 2), "int32")] * 2
+for train in (
+    lambda: training.fit(model, x, y[:, None], epochs=1),
+    lambda: programs.steps(model, (x, y[:, None]), rows, 0, 1),
+    lambda: program.ready(None),  # at the top, before it looks at the team
+    lambda: regressor.fit(x, y),
+    lambda: selection.cross_validate(regressor, x, y, cv=2),
+):
+    try:
+        train()
+    except ValueError as error:
+        assert str(error) == "backend='numpy' runs models but cannot train them: use tensorflow, jax, torch"
+    else:
+        raise AssertionError("trained")
 """
 
 
@@ -109,7 +140,16 @@ def on_numpy(*command):
 
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="Keras's NumPy backend imports JAX")
 def test_keras_s_numpy_backend_runs_every_model_forward():
-    done = on_numpy("-c", FORWARD)
+    from kerasdl import layers
+
+    mask = np.asarray(layers.Dropout(0.5, seed=1)(np.ones((4, 6), "float32"), training=True)).tolist()
+    done = on_numpy("-c", f"MASK = {mask}\n{FORWARD}")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="Keras's NumPy backend imports JAX")
+def test_a_training_on_keras_s_numpy_backend_is_refused_in_one_line():
+    done = on_numpy("-c", REFUSED)
     assert done.returncode == 0, done.stderr
 
 

@@ -30,8 +30,9 @@ def keep_mask(shape: tuple[Any, ...], rate: float, key: Any, step: Any) -> Any:
     Args:
         shape: of the mask.
         rate: share dropped, in [0, 1). It is rounded to a multiple of 2⁻³².
-        key, step: int32 tensors without axes; each pair gives another mask. Keys of shape ``(n, 1, 1)`` make
-            the masks ``(n, *shape)`` at once, each equal to the one that its key gives alone.
+        key, step: int32 tensors without axes, or with the mask's number of axes, each of length 1; each pair
+            gives another mask. Keys of shape ``(n, 1, 1)`` make the masks ``(n, *shape)`` at once, each equal
+            to the one that its key gives alone.
 
     Example:
         >>> key, step = keras.ops.array([7, 0], "int32")
@@ -124,7 +125,8 @@ class Dropout(keras.layers.Layer):
         if self.rate == 1:
             return ops.zeros_like(inputs)
         shape = self._mask_shape(ops.shape(inputs))
-        state = ops.cast(self.seed_generator.next(), "int32")
+        # With axes: of numbers without any, Keras's NumPy backend would warn that their product wraps.
+        state = ops.reshape(ops.cast(self.seed_generator.next(), "int32"), (2, *(1 for _ in shape)))
         keep = keep_mask(shape, self.rate, key=state[0], step=state[1])
         # A product, not ops.where, which on torch takes longer than all of the hash.
         return inputs * (ops.cast(keep, inputs.dtype) * (1 / (1 - self.rate)))

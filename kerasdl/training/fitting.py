@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from kerasdl import checks, devices
+from kerasdl import backends, checks, devices
 from kerasdl.training import programs
 from kerasdl.training.batches import Batches, SetEpoch, numbers
 from kerasdl.training.guards import StopOnNaN, check_targets
@@ -61,7 +61,7 @@ def fit(
 
     Raises:
         ValueError: NaN or infinite data, lengths that differ, ``(n,)`` targets for an ``(n, 1)`` output,
-            engine="program" where it can't be.
+            engine="program" where it can't be, a backend that only runs models forward.
         FloatingPointError: the loss became NaN or infinite; the message names the epoch and, from a program,
             the batches between which it happened. The model is left as it was then.
 
@@ -74,6 +74,7 @@ def fit(
         >>> len(fit(model, x, 2 * x, epochs=3))
         3
     """
+    backends.use(train=True)
     check_targets(model, y)
     if validation_data is not None:
         validation_data = _validation(*validation_data)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from kerasdl import backends
 from kerasdl.layers.dropout import threshold
 from kerasdl.selection.stack import layers as stacked
 from kerasdl.selection.stack import plan
@@ -26,7 +27,12 @@ class Program(NamedTuple):
 
 
 def ready(team: Team) -> stacked.Stack:
-    """Return a compiled stack with the members' own numbers in it, ready for its first step."""
+    """Return a compiled stack with the members' own numbers in it, ready for its first step.
+
+    Raises:
+        ValueError: the backend only runs models forward.
+    """
+    backends.use(train=True)
     program = _program(team)
     model = program.model
     put(model, [own.arrays for own in team.plans])

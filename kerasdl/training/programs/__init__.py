@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasdl import borrowed, devices
+from kerasdl import backends, borrowed, devices
 from kerasdl.training.batches import Batches, slices
 from kerasdl.training.guards import not_finite
 from kerasdl.training.programs.contract import Program
@@ -175,7 +175,11 @@ def steps(model: keras.Model, data: Any, rows: Sequence[np.ndarray], start: int,
         rows: for each array of ``data`` in turn, which of its rows make each step's batch: int32 with the
             steps first. ``(steps, batch)`` gives batches ``(batch, …)``, ``(steps,)`` single rows.
         start, end: the first step to take and the one after the last.
+
+    Raises:
+        ValueError: the backend only runs models forward.
     """
+    backends.use(train=True)
     given = _Given(data, rows, start, end)
     if obstacle(model, keras.tree.flatten(data)) is not None:
         model.fit(given, shuffle=False, verbose=0)
