@@ -15,7 +15,7 @@ from oracles import BY_HAND, close, drawn, draws, recurrence
 
 from kerasdl import layers
 from kerasdl.layers import cells
-from kerasdl.layers.cells.base import REGISTRY, Operations, register
+from kerasdl.layers.cells.base import ACTIVATIONS, REGISTRY, Operations, register
 
 BATCH, TIME, FEATURES, UNITS = 3, 5, 4, 6
 MASKS = {
@@ -30,7 +30,7 @@ FORMS = [
     )
     for name, entry in REGISTRY.items()
     for values in itertools.product(*entry.arithmetic.options.values())
-]
+] + [pytest.param("rnn", {"activation": name}, id=f"rnn {name}") for name in ("relu", "linear")]
 
 
 def faults(name, options, mask, use_bias=True, beside_keras=True):
@@ -64,13 +64,23 @@ def faults(name, options, mask, use_bias=True, beside_keras=True):
         return ["Keras's own loop ran"]
     if beside_keras:
         wrong += different(found, expected, "Keras's loop")
-    if use_bias:  # by hand there is always a bias
-        hand = by_hand(BY_HAND[name](*weights, **options), x, states, MASKS[mask])
+    if "activation" not in options:  # by hand there are tanh and sigmoid
+        hand = by_hand(hand_cell(entry, options, weights, use_bias), x, states, MASKS[mask], use_bias)
         wrong += different(found, hand, "the cell by hand")
     return wrong
 
 
-def by_hand(cell, x, states, mask):
+def hand_cell(entry, options, weights, use_bias):
+    """Return the cell by hand with these weights; where they hold no bias, with one of zeros."""
+    own = dict(zip((w for w in entry.arithmetic.weights if use_bias or w != "bias"), weights, strict=True))
+    if not use_bias:
+        biased = entry.layer(UNITS, **options)
+        biased.build((BATCH, TIME, FEATURES))
+        own["bias"] = np.zeros(next(w.shape for w in biased.weights if w.name == "bias"))
+    return BY_HAND[entry.name](**own, **options)
+
+
+def by_hand(cell, x, states, mask, use_bias):
     """What ``recurrence`` returns, from a layer of kerasdl.scratch."""
     mask = np.ones(x.shape[:2], bool) if mask is None else np.array(mask, bool)
     # Before a row's first step that counts, Keras's output is zero; by hand, and on JAX, the initial state.
@@ -79,7 +89,10 @@ def by_hand(cell, x, states, mask):
     values = [outputs, *cell.final_state]
     to_outputs, *to_states = draws([v.shape for v in values])
     slopes = [cell.backward(to_outputs * started, tuple(to_states)), *cell.initial_gradient]
-    return values, [*slopes, *(cell.gradients[name] for name in cell.parameters)]
+    return values, [
+        *slopes,
+        *(cell.gradients[name] for name in cell.parameters if use_bias or name != "bias"),
+    ]
 
 
 class KerasLoopRan(Exception):
@@ -108,10 +121,12 @@ def keras_loop_refused():
 
 
 def unlisted():
-    """Return the recurrent layers and the files of cells/ that the list of cells lacks."""
+    """Return what is shown and not on the list of cells, or the other way, and files of cells/ it lacks."""
     listed = {entry.layer for entry in REGISTRY.values()}
-    shown = [one for one in vars(layers).values() if isinstance(one, type) and one is not None]
+    own = listed | {entry.cell for entry in REGISTRY.values() if entry.cell.__module__.startswith("kerasdl")}
+    shown = [one for name in layers.__all__ if isinstance(one := getattr(layers, name), type)]
     found = [kind.__name__ for kind in shown if issubclass(kind, keras.layers.RNN) and kind not in listed]
+    found += sorted(kind.__name__ for kind in own - set(shown))
     homes = {kind.__module__.rpartition(".")[2] for kind in listed}
     files = {module.name for module in pkgutil.iter_modules(cells.__path__)} - {"base", "own"}
     return found + sorted(f"cells/{name}.py" for name in files - homes)
@@ -128,6 +143,44 @@ def test_a_cell_computes_what_keras_and_the_cell_by_hand_do(name, options, mask,
 def test_every_recurrent_layer_and_every_file_of_cells_is_on_the_list():
     assert unlisted() == []
     assert REGISTRY.keys() == BY_HAND.keys()
+
+
+@pytest.mark.parametrize("name", ["MGU", "MGUCell", "PeepholeLSTMCell", "GRU"])
+def test_a_cell_that_is_not_shown_is_found(name, monkeypatch):
+    monkeypatch.setattr(layers, "__all__", [one for one in layers.__all__ if one != name])
+    assert unlisted() == [name]
+
+
+@pytest.mark.parametrize("form", [form.values for form in FORMS if "activation" in form.values[1]], ids=str)
+def test_a_planted_wrong_gradient_of_an_activation_is_found(form, monkeypatch):
+    name, options = form
+    entry = REGISTRY[name]
+    wrong = type("Wrong", (entry.arithmetic,), {})
+    # On the arithmetic, not on the backend's operations: what those compiled is kept.
+    wrong.act_back = lambda self, *arguments: 1.5 * entry.arithmetic.act_back(self, *arguments)
+    monkeypatch.setitem(REGISTRY, name, entry._replace(arithmetic=wrong))
+    assert "gradient of x differs from Keras's loop" in faults(name, options, "holes")
+
+
+def test_every_activation_has_a_form():
+    defaults = {"tanh", "sigmoid"}
+    assert set(ACTIVATIONS) - defaults == {form.values[1].get("activation") for form in FORMS} - {None}
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_a_planted_wrong_gradient_without_a_bias_is_found_by_hand(name, monkeypatch):
+    entry = REGISTRY[name]
+    wrong = type("Wrong", (entry.arithmetic,), {})
+
+    def back(self, *arguments):
+        slopes, old = entry.arithmetic.back(self, *arguments)
+        return slopes, (1.01 * old[0], *old[1:])
+
+    wrong.back = back
+    monkeypatch.setitem(REGISTRY, name, entry._replace(arithmetic=wrong))
+    options = {option: values[0] for option, values in wrong.options.items()}
+    found = faults(name, options, "right", use_bias=False, beside_keras=False)
+    assert "gradient of x differs from the cell by hand" in found
 
 
 @pytest.mark.parametrize("name", REGISTRY)
