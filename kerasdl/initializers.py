@@ -66,6 +66,7 @@ class _Drawn(keras.initializers.Initializer):
         values = self.draw(rng, tuple(shape)).astype("float32")
         return keras.ops.convert_to_tensor(values, dtype=dtype or keras.config.floatx())
 
+    @checks.renamed("0.3", generator="rng")
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         """Return float64 values of this shape."""
         raise NotImplementedError
@@ -101,6 +102,7 @@ class VarianceScaling(_Drawn):
         self.mode = checks.one_of("mode", mode, ["fan_in", "fan_out", "fan_avg"])
         self.distribution = checks.one_of("distribution", distribution, ["uniform", "normal"])
 
+    @checks.renamed("0.3", generator="rng")
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         fan_in, fan_out = fans(shape)
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
@@ -179,6 +181,7 @@ class Normal(_Drawn):
         super().__init__(seed)
         self.mean, self.stddev = float(mean), checks.not_negative("stddev", stddev)
 
+    @checks.renamed("0.3", generator="rng")
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         return rng.normal(self.mean, self.stddev, shape)
 
@@ -196,6 +199,7 @@ class Uniform(_Drawn):
             raise ValueError(f"minval={minval!r} lies above maxval={maxval!r}: swap them")
         self.minval, self.maxval = float(minval), float(maxval)
 
+    @checks.renamed("0.3", generator="rng")
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         return rng.uniform(self.minval, self.maxval, shape)
 
@@ -217,6 +221,7 @@ class Orthogonal(_Drawn):
         super().__init__(seed)
         self.gain = float(gain)
 
+    @checks.renamed("0.3", generator="rng")
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         if len(shape) < 2:
             raise ValueError(f"shape={shape}: an orthogonal weight needs at least two axes")

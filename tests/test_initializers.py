@@ -90,3 +90,13 @@ def test_bad_arguments_are_refused():
         initializers.Uniform(1, -1)
     with pytest.raises(ValueError, match="stddev="):
         initializers.Normal(stddev=-1)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [initializers.HeNormal(), initializers.Normal(), initializers.Uniform(), initializers.Orthogonal()],
+)
+def test_the_old_name_of_a_draw_s_argument_still_works(start):
+    with pytest.warns(DeprecationWarning, match=r"write rng=…; kerasdl 0\.3 no longer takes generator"):
+        old = start.draw(generator=np.random.default_rng(0), shape=(2, 3))
+    np.testing.assert_array_equal(old, start.draw(np.random.default_rng(0), (2, 3)))

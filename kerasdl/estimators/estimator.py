@@ -140,7 +140,7 @@ class KerasEstimator(BaseEstimator):
             mend = "give X_val=… and y_val=…" if name == "validation_data" else "fit takes no such argument"
             if "build__" + name in self.get_params() or name in self.get_params():
                 mend = f"it is a parameter of {type(self).__name__}, not of fit"
-            raise TypeError(f"{name}={others[name]!r:.60}: {mend}")
+            raise TypeError(f"fit({name}=…): {mend}")  # rows have no short form
         again = self.warm_start and hasattr(self, "model_")
         X, y = self._checked(X, y, reset=not again)
         steps = self._steps(y, again)

@@ -136,7 +136,8 @@ class Steps:
         others = {name: value for name, value in self.estimator.get_params().items() if name not in own}
         for name, value in others.items():
             if not name.startswith(("build__", "optimizer__")):
-                raise TypeError(f"{name}={value!r} is not known; a builder's argument is named build__{name}")
+                meant = "build__" + name.removeprefix("build_")
+                raise TypeError(f"{name}={value!r} is not known; a builder's argument is named {meant}")
         build = {name: value for name, value in others.items() if name.startswith("build__")}
         return recipe(self.estimator.build, build, shape, self.targets.outputs)
 

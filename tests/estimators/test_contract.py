@@ -279,6 +279,7 @@ def test_stock_tools_train_all_epochs(blobs):
         ({"sample_weight": np.ones(3)}, ValueError, "one weight a row"),
         ({"sample_weight": np.full(60, np.nan)}, ValueError, "NaN"),
         ({"hidden": (3,)}, TypeError, "build__hidden"),
+        ({"build_units": 3}, TypeError, "build_units=3 is not known; .* is named build__units$"),
     ],
 )
 def test_misuse_is_answered(blobs, change, error, words):
@@ -287,3 +288,10 @@ def test_misuse_is_answered(blobs, change, error, words):
     y = change.pop("y", y)
     with pytest.raises(error, match=words):
         KerasClassifier(**{"build": models.linear, **change}).fit(X, y, sample_weight=weight)
+
+
+def test_rows_to_validate_on_under_keras_s_name_are_answered_without_the_rows(blobs):
+    X, y = blobs
+    with pytest.raises(TypeError) as refused:
+        KerasClassifier(models.linear).fit(X, y, validation_data=(X, y))
+    assert str(refused.value) == "fit(validation_data=…): give X_val=… and y_val=…"
