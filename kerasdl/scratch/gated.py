@@ -1,7 +1,7 @@
 """How does a network remember for long? Gates decide what to keep, what to write and what to show.
 
-Here are the gated cells (GRU, LSTM, peephole LSTM), each with its step and the step's gradient by hand; the
-walk through time is that of :class:`kerasdl.scratch.Recurrent`.
+Here are the gated cells (GRU, MGU, LSTM, peephole LSTM), each with its step and the step's gradient by hand;
+the walk through time is that of :class:`kerasdl.scratch.Recurrent`.
 """
 
 import numpy as np

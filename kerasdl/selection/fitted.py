@@ -1,7 +1,9 @@
 """What does a scorer get to see of a fitted fold? An estimator that remembers its answers.
 
-A scorer asks for predictions on the very rows that were trained or judged, several scorers ask again, and the
-folds of one program share a model: so each fold keeps what its model answered for those rows.
+In go a fitted estimator and its model's outputs for some rows; out comes an estimator that predicts the
+same, and answers for those rows without its model. A scorer asks for predictions on the very rows that were
+trained or judged, several scorers ask again, and the folds of one program share a model: so each fold keeps
+what its model answered for those rows.
 """
 
 import copy

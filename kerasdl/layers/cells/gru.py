@@ -1,6 +1,7 @@
 """How does a cell choose between its past and something new? The GRU blends them, one gate for both.
 
 :class:`GRU`, a drop-in for Keras's, and its arithmetic.
+Tensors ``(batch, time, features)`` go in; outputs ``(batch, time, units)``, or the last one, come out.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,7 @@
 """How does a cell keep a memory beside its output? The LSTM adds to it, behind gates.
 
 :class:`LSTM`, a drop-in for Keras's, and its arithmetic.
+Tensors ``(batch, time, features)`` go in; outputs ``(batch, time, units)``, or the last one, come out.
 """
 
 import keras

@@ -1,6 +1,7 @@
 """How few gates can remember for long? One: the minimal gated unit blends and resets by the same gate.
 
 :class:`MGU`, the layer; :class:`MGUCell`, one step of it; and its arithmetic.
+Tensors ``(batch, time, features)`` go in; outputs ``(batch, time, units)``, or the last one, come out.
 """
 
 from collections.abc import Callable

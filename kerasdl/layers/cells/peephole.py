@@ -1,6 +1,7 @@
 """How does a gate see the cell state itself? Through a peephole.
 
 :class:`PeepholeLSTM`, the layer; :class:`PeepholeLSTMCell`, one step of it; and its arithmetic.
+Tensors ``(batch, time, features)`` go in; outputs ``(batch, time, units)``, or the last one, come out.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,7 @@
 """What is the plainest recurrent cell? The state goes through a matrix, joins the input, and is squashed.
 
 :class:`SimpleRNN`, a drop-in for Keras's, and its arithmetic.
+Tensors ``(batch, time, features)`` go in; outputs ``(batch, time, units)``, or the last one, come out.
 """
 
 import keras

@@ -1,5 +1,6 @@
 """How does a recurrence run fast on JAX? One scan forward, one in reverse, weight gradients after it.
 
+In go a cell's arithmetic, its inputs, states, weights and mask; out come outputs and states, differentiable.
 States are ``(units, batch)`` here: on a CPU, XLA multiplies a large matrix by a thin one more than twice as
 fast as a thin one by a large one. For the same reason the input is projected inside the scan, where it is
 one more such product, and not before it.

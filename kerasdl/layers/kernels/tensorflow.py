@@ -1,5 +1,6 @@
 """How does a recurrence run fast on TensorFlow? Two programs: one loop forward, one in reverse.
 
+In go a cell's arithmetic, its inputs, states, weights and mask; out come outputs and states, differentiable.
 As on JAX, states are ``(units, batch)`` and the input is projected inside the loop: see
 :mod:`kerasdl.layers.kernels.jax`. Inside a model that Keras compiles, the programs become part of its own.
 """

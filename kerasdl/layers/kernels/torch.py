@@ -1,5 +1,6 @@
 """How does a recurrence run fast on PyTorch? Its fused LSTM where that serves; else one pass each way.
 
+In go a cell's arithmetic, its inputs, states, weights and mask; out come outputs and states, differentiable.
 The passes run outside the tape: autograd records one node for the whole recurrence, and the weight gradients
 are one product over all steps.
 """

@@ -1,7 +1,8 @@
 """How is an epoch one program on PyTorch? One step is recorded as a graph of torch operations and replayed.
 
-A recording costs as much as some hundred steps: where fewer are to be taken, or where a step can't be
-recorded (it reads a number out of a tensor, for instance), the same step runs as it is.
+A compiled model goes in; out comes a program that takes steps on data that lie on the device. A recording
+costs as much as some hundred steps: where fewer are to be taken, or where a step can't be recorded (it reads
+a number out of a tensor, for instance), the same step runs as it is.
 """
 
 import contextlib
