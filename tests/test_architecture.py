@@ -32,7 +32,7 @@ FLOOR = {room: -number for number, floor in enumerate(FLOORS) for room in floor}
 # These serve the course and its readers: the library does without them.
 FOR_READERS = {"course", "datasets", "plots"}
 NAMED_TUPLES = {"_fields", "_replace", "_asdict"}  # public, whatever the underscore says
-WITHOUT_KERAS = {"shift", "scratch", "text", "datasets", "checks", "names", "files", "random", "backends"}
+WITHOUT_KERAS = {"", "shift", "scratch", "text", "datasets", "checks", "names", "files", "random", "backends"}
 BACKENDS = {"tensorflow", "jax", "torch"}
 # Where a backend may be named, and where a private part of Keras, torch or scikit-learn may be.
 BACKEND_PLACES = ("kerasdl.layers.kernels", "kerasdl.devices", "kerasdl.training", "kerasdl.borrowed")
@@ -54,7 +54,10 @@ def room(module: str) -> str:
 
 
 def imports(source: str, known: dict[str, str]) -> Iterator[str]:
-    """Yield the dotted name of every module that a source imports, anywhere in it."""
+    """Yield the dotted name of every module that a source imports, anywhere in it.
+
+    ``kerasdl.models.linear`` and ``import_module("kerasdl.models")`` reach a module as an import does.
+    """
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -63,6 +66,15 @@ def imports(source: str, known: dict[str, str]) -> Iterator[str]:
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
                 yield whole if whole in known else node.module
+        elif isinstance(node, ast.Attribute) and (whole := ast.unparse(node)) in known:
+            yield whole
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+            yield from words(node.args)
+
+
+def words(nodes: list[ast.expr]) -> list[str]:
+    """Return the strings among some expressions."""
+    return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
 
 
 def arrows(modules: dict[str, str]) -> Iterator[tuple[str, str]]:
@@ -108,13 +120,16 @@ def keras_where_none_is_needed(modules: dict[str, str]) -> list[str]:
 def circles(modules: dict[str, str]) -> list[str]:
     """Modules that import one another, by way of others or directly.
 
-    A package and the modules inside it do not count as one another's: the package re-exports them.
+    A package shows what the modules inside it make, so they may not take anything from its face.
     """
+    showing = {name for name, other in arrows(modules) if other.startswith(f"{name}.")}
     below: dict[str, set[str]] = {name: set() for name in modules}
     for name, other in arrows(modules):
         if not name.startswith(f"{other}.") and not other.startswith(f"{name}."):
             below[name].add(other)
-    found, done = [], set()
+    inside = [(name, other) for name, other in arrows(modules) if name.startswith(f"{other}.")]
+    found = [f"{name} -> {other} -> {name}" for name, other in inside if other in showing - {"kerasdl"}]
+    done: set[str] = set()
 
     def descend(name: str, path: tuple[str, ...]) -> None:
         if name in path:
@@ -129,42 +144,71 @@ def circles(modules: dict[str, str]) -> list[str]:
     return found
 
 
+def made_here(modules: dict[str, str]) -> set[str]:
+    """Return the attributes that kerasdl's own classes define or set; reading one does not make it ours."""
+    found = set()
+    for source in modules.values():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ClassDef):
+                found |= {part.name for part in node.body if isinstance(part, ast.FunctionDef)}
+                targets = [part.target for part in node.body if isinstance(part, ast.AnnAssign)]
+                targets += [one for part in node.body if isinstance(part, ast.Assign) for one in part.targets]
+                found |= {name.id for one in targets for name in ast.walk(one) if isinstance(name, ast.Name)}
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                found |= {node.attr} if ast.unparse(node.value) in {"self", "cls"} else set()
+    return found
+
+
+BY_NAME = {"getattr", "hasattr", "setattr", "delattr", "operator.attrgetter", "attrgetter"}
+
+
+def private_uses(node: ast.AST, source: str) -> list[str]:
+    """Return the parts of other libraries' names that a node uses, and names under ``keras.src`` whole."""
+    taken: list[str] = []
+    if isinstance(node, ast.Import):
+        taken = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        taken = [f"{node.module}.{alias.name}" for alias in node.names]
+    elif isinstance(node, ast.Attribute):
+        root = re.search(rf"import keras as {re.escape(ast.unparse(node.value))}$", source, re.MULTILINE)
+        return (
+            ["keras.src"]
+            if node.attr == "src" and (root or ast.unparse(node) == "keras.src")
+            else [node.attr]
+        )
+    elif isinstance(node, ast.Call) and ast.unparse(node.func) in BY_NAME:
+        return words(node.args)
+    elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+        taken = words(node.args)
+    elif isinstance(node, ast.Subscript) and re.search(r"^vars\(|__dict__$", ast.unparse(node.value)):
+        return words([node.slice])
+    taken = [one for one in taken if one.partition(".")[0] != "kerasdl"]
+    return [part for one in taken for part in ([one] if one.startswith("keras.src") else one.split("."))]
+
+
 def private_names(modules: dict[str, str], allowed: tuple[str, ...] = PRIVATE_PLACES) -> list[str]:
     """Private parts of other libraries outside ``borrowed``, the kernels and the devices.
 
-    A name with a leading underscore is ours where some module of kerasdl defines it.
+    An attribute with a leading underscore is ours where a class of kerasdl defines or sets it.
     """
-    everything = "\n".join(modules.values())
-    ours = set(re.findall(r"(?:def|class|self\.|cls\.)\s*(_\w+)|^(_\w+)\b[^=\n]*=", everything, re.MULTILINE))
-    ours = {name for pair in ours for name in pair if name}
+    ours = made_here(modules) | NAMED_TUPLES
     found = []
     for module, source in modules.items():
         if allowed and module.startswith(allowed):
             continue
         for node in ast.walk(ast.parse(source)):
-            names: list[str] = []
-            if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] != "kerasdl":
-                names = [part for alias in node.names for part in (*node.module.split("."), alias.name)]
-                names += ["_src"] if node.module.startswith("keras.src") else []
-            elif isinstance(node, ast.Attribute):
-                names = [node.attr, *(["_src"] if ast.unparse(node).startswith("keras.src") else [])]
-            elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"getattr", "hasattr", "setattr"}:
-                names = [
-                    c.value for c in node.args if isinstance(c, ast.Constant) and isinstance(c.value, str)
-                ]
-            found += [
-                f"{module}:{node.lineno} uses {name}"
-                for name in names
-                if name.startswith("_") and not name.endswith("__") and name not in {*ours, *NAMED_TUPLES}
-            ]
+            for name in private_uses(node, source):
+                private = name.startswith("_") and not name.endswith("__") and name not in ours
+                if private or name.startswith("keras.src"):
+                    found.append(f"{module}:{node.lineno} uses {name}")
     return found
 
 
 def unlisted(modules: dict[str, str]) -> list[str]:
     """Private parts of other libraries, wherever they are used, that ``borrowed`` does not list."""
     listed = " ".join(entry.what for entry in borrowed.ENTRIES.values())
-    uses = private_names(modules, allowed=())
-    return [use for use in uses if use.rpartition(" ")[2].replace("_src", "keras.src") not in listed]
+    uses = [(use, use.rpartition(" ")[2]) for use in private_names(modules, allowed=())]
+    return [use for use, name in uses if not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", listed)]
 
 
 def long_or_silent(modules: dict[str, str]) -> list[str]:
@@ -207,7 +251,33 @@ def test_the_house_keeps_its_plan(rule):
             {"kerasdl.text": "from kerasdl import names", "kerasdl.names": "from kerasdl import text"},
             "kerasdl.names -> kerasdl.text -> kerasdl.names",
         ),
-        (private_names, {"kerasdl.models.new": "from keras.src import ops"}, "uses _src"),
+        (
+            against_the_floors,
+            {"kerasdl.layers.new": "import kerasdl\nkerasdl.models.linear(1)"},
+            "not on a lower",
+        ),
+        (library_on_the_course, {"kerasdl.text": "f = import_module('kerasdl.course')"}, "kerasdl.course"),
+        (keras_where_none_is_needed, {"kerasdl.models.new": "t = __import__('torch')"}, "imports torch"),
+        (keras_where_none_is_needed, {"kerasdl": "import keras"}, "imports keras"),
+        (
+            circles,
+            {"kerasdl.shift.new": "from kerasdl.shift import KSTest"},
+            "kerasdl.shift.new -> kerasdl.shift",
+        ),
+        (private_names, {"kerasdl.models.new": "from keras.src import ops"}, "uses keras.src.ops"),
+        (private_names, {"kerasdl.models.new": "from keras import src"}, "uses keras.src"),
+        (private_names, {"kerasdl.models.new": "import keras as k\nk.src.ops"}, "uses keras.src"),
+        (private_names, {"kerasdl.models.new": "import torch._dynamo"}, "uses _dynamo"),
+        (private_names, {"kerasdl.models.new": "import_module('keras.src.ops')"}, "uses keras.src.ops"),
+        (private_names, {"kerasdl.models.new": "operator.attrgetter('_of_keras')"}, "uses _of_keras"),
+        (private_names, {"kerasdl.models.new": "vars(m)['_of_keras']"}, "uses _of_keras"),
+        (private_names, {"kerasdl.models.new": "_of_keras = 1\nm._of_keras"}, "uses _of_keras"),
+        (
+            private_names,
+            {"kerasdl.models.new": "class A:\n    def f(self): return self._trainable_variables"},
+            "uses _trainable_variables",
+        ),
+        (unlisted, {"kerasdl.devices.new": "model._build()"}, "uses _build"),
         (
             private_names,
             {"kerasdl.models.new": "model._flatten_layers_of_keras()"},

@@ -116,7 +116,9 @@ class Chapter:
         own, code = _own(self._script, name, self._course)
         called = name if own else _called(self._script, name)
         self.folder = asked.out / choice.name / called
-        self._result = results.Result(called, choice.name, asked.fast, chosen, code=code)
+        declared = {**settings, **(fast or {} if asked.fast else {})}
+        changed = [setting for setting in declared if chosen[setting] != declared[setting]]
+        self._result = results.Result(called, choice.name, asked.fast, chosen, changed, code=code)
         recorded = reached.read(self._course, name)
         unedited = own and (code == recorded.get("code") or (host is not None and host.record))
         self._result.held = unedited and not asked.fast and chosen == settings

@@ -43,9 +43,10 @@ def show(found: list[Result]) -> None:
 
 
 def _setting(result: Result) -> str:
-    if result.fast:
-        return "fast setting"
-    return "full setting" if result.held else "settings or code of your own"
+    base = "fast setting" if result.fast else "full setting"
+    own = [f"{name}={result.settings[name]!r}" for name in result.changed]
+    edited = not (result.fast or result.held or own)
+    return ", ".join([base, *own, *(["code of your own"] if edited else [])])
 
 
 def _table(heading: str) -> Table:
@@ -93,7 +94,7 @@ def _named(check: Check) -> Text:
 
 
 def _legend(found: list[Result]) -> str:
-    said = ["✓ holds, ✗ does not, – unknown. In brackets: where a number comes from that another is held to."]
+    said = ["✓ holds, ✗ does not, – unknown. In brackets: the source of the expected or reference value."]
     if any(not result.held for result in found):
         said.append(
             "in full: what the chapter's full setting reached when it was last recorded on such data. Only a "

@@ -85,6 +85,7 @@ class Result:
         chapter, backend: their names.
         fast: whether the run used the chapter's fast settings.
         settings: the settings it ran with.
+        changed: the names of those that were set for this run.
         held: whether the trained numbers are held to their bands: a full run of the unedited chapter.
         code: of the script, as :func:`kerasdl.course.reached.code` has it; empty in a notebook.
         data: for each data set, which source was used.
@@ -100,6 +101,7 @@ class Result:
     backend: str
     fast: bool
     settings: dict[str, Any]
+    changed: list[str] = field(default_factory=list)
     held: bool = False
     code: str = ""
     data: dict[str, str] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import keras
 from keras import ops
 
+from kerasdl import borrowed
 from kerasdl.layers.dropout import hashed
 from kerasdl.selection.stack.plan import PLAIN
 
@@ -226,7 +227,7 @@ def optimizer(name: str, config: dict, members: int, varied: bool) -> keras.opti
             self.share = self.add_variable((members, 1, 1), initializer="ones", name="share")
 
         def apply(self, grads: list[Tensor], trainable_variables: Any = None) -> None:
-            variables = self._trainable_variables if trainable_variables is None else trainable_variables
+            variables = borrowed.optimized(self) if trainable_variables is None else trainable_variables
             if clipnorm or together:
                 squares = [ops.sum(ops.square(g), axis=(1, 2), keepdims=True) for g in grads]
                 norms = [
