@@ -146,8 +146,8 @@ chapter.table(learned)
 # ## Three models
 #
 # Now the comparison: the right model; a straight line; and the right model again, with two examples only.
-# (Put a `keras.Sequential` of your own in place of a builder: anything from one number to one number will
-# do.)
+# (Put a `keras.Sequential` of your own in place of a builder in the loop below: anything from one number to
+# one number will do.)
 
 # %%
 runs = {"just right: cubic": (cubic, history)}
@@ -265,8 +265,8 @@ for rows, found in by_degree.items():
 #
 # $$\operatorname{E}[\text{training error}] = \sigma^2 \left(1 - \frac{d + 1}{n}\right).$$
 #
-# This holds from degree 3 to degree $n - 1$, where as many coefficients as examples leave no error at all. We
-# check it below.
+# This holds from degree 3 to degree $n - 1$, where the number of coefficients is that of the examples and no
+# error is left at all. We check it below.
 #
 # ## How many examples are enough?
 #

@@ -153,9 +153,10 @@ classes = len(pictures.class_names)
 course.agree(chapter, models.convnet(x.shape[1:], classes), written_out, x[:8])
 
 # %% [markdown]
-# `models.convnet` builds the same network. For comparison we give `models.mlp` one hidden layer, as wide as
-# makes its parameters as many. Both see the same batches. (Put a `keras.Sequential` of your own in the place
-# of either: anything that takes pictures, or rows of pixels, and has an output for each class.)
+# `models.convnet` builds the same network. For comparison we give `models.mlp` one hidden layer, just wide
+# enough to have the same number of parameters. Both see the same batches. (Put a `keras.Sequential` of your
+# own in place of either: anything that begins with a `keras.Input` of pictures or of rows of pixels and has
+# an output for each class.)
 
 # %%
 kerasdl.set_seed(settings.seed)

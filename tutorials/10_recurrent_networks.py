@@ -205,7 +205,7 @@ def journeys(matrix, radii, x):
 # Three networks go on this journey: a silent one whose $U$ is ρ times a rotation, a silent one whose $U$ is a
 # random matrix of radius ρ, and an awake one with the same random matrix, whose inputs have a standard
 # deviation of 0.3. The table shows how much of the gradient is left at the end, the figure the way there; its
-# upright axis is logarithmic, so that a constant factor a step is a straight line.
+# vertical axis is logarithmic, so that a constant factor a step is a straight line.
 
 # %%
 width, steps = settings.width, settings.steps
@@ -332,8 +332,8 @@ with plots.canvas(columns=2, width=4.2) as (figure, axes):
 chapter.figure("cliff", figure)
 
 # %% [markdown]
-# The dots are the first twenty-five steps; both start along the same way, and after the cliff only one of
-# them is still in the picture.
+# The dots are the first twenty-five steps, and both paths start along the same way. Without clipping, meeting
+# the cliff throws the weights far off; with clipping they go on in short steps.
 #
 # In Keras clipping is `global_clipnorm=`. Mind the name: `clipnorm=` clips every array by itself, so large
 # ones shrink while small ones stay, and the step turns away from the gradient. One step of each shows it.
@@ -458,8 +458,8 @@ recurrent = models.many_to_many(1, cell="rnn", units=settings.units)
 course.agree(chapter, recurrent, written_out, windows(seen, 50)[:4, :-1, None])
 
 # %% [markdown]
-# The perceptrons get as many parameters as the recurrent network, and windows of different lengths. All learn
-# by Adam, with the gradient clipped to a global norm of 1.
+# The perceptrons get the same number of parameters as the recurrent network, and windows of different
+# lengths. All learn by Adam, with the gradient clipped to a global norm of 1.
 
 
 # %%
@@ -579,5 +579,5 @@ chapter.finish()
 # - `--set block=1`: what does truncation to a single step leave of the gradient of $U$?
 # - Look at the cliff with `END = -0.4`. Does clipping always get there?
 # - `--set noise=0.5`: what is lost with more noise, and by whom?
-# - `--set windows=64`: with as many parameters, how many hidden units has that perceptron left?
+# - `--set windows=64`: with the same number of parameters, how many hidden units has that perceptron left?
 # - Replace the recurrent network by a `keras.Sequential` of your own with an `LSTM` in it. Is it better?

@@ -339,9 +339,9 @@ for name, marks in {"as it is": y_tag, **found}.items():
     print(f"{name}:\n  " + "".join(c + " " * int(end) for c, end in zip(stretch, marks, strict=True)))
 
 # %% [markdown]
-# Compare the two with as many parameters: what makes the difference is not the weights but the future. But a
-# network that reads both ways has to wait for the sentence to be over; where an answer is wanted at once,
-# letter by letter, it cannot be used.
+# Compare the two with the same number of parameters: what makes the difference is not the weights but the
+# future. But a network that reads both ways has to wait for the sentence to be over; where an answer is
+# wanted at once, letter by letter, it cannot be used.
 #
 # ## The cheat
 #
