@@ -1,4 +1,4 @@
-"""On how many devices does one model train? Each takes its rows of every batch; the gradient is of all rows.
+"""On how many devices does one model train? Each takes a share of every batch; the gradient is the batch's.
 
 A number of devices and a compiled model go in; out comes the model with a training step that shares each
 batch out. The engine is each backend's own: ``keras.distribution`` on JAX, ``tf.distribute.MirroredStrategy``

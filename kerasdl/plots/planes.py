@@ -1,4 +1,4 @@
-"""What lies in a plane? Decisions, ways down, pictures, tables of numbers as shades.
+"""What lies in a plane? Decision regions, descent paths, images and heat maps.
 
 Points, functions of two variables and images go in; a :class:`matplotlib.figure.Figure` comes out.
 """

@@ -1,6 +1,7 @@
 """How are folds judged on an engine's workers? Each setting on each fold is a piece of work.
 
-In go an engine, estimators and folds; out come the judged folds, or an error that holds those that were.
+In go an engine, estimators and folds; out come the judged folds, or an error that carries
+the folds already judged.
 """
 
 from collections.abc import Iterator, Sequence

@@ -112,8 +112,8 @@ def _codes(a: Table, b: Table) -> np.ndarray:
 def _importance(a: Table, b: Table, rng: np.random.Generator) -> tuple[dict[str, float], float]:
     """Return how much held-out AUC a domain classifier loses without each column, and that AUC.
 
-    A forest learns on one half of the rows and is asked about the other, both ways; a column is taken from it
-    by dealing its values out among the rows (Breiman 2001).
+    A forest learns on one half of the rows and is asked about the other, both ways; a column's
+    information is removed by shuffling its values among the rows (Breiman 2001).
     """
     X, y = _codes(a, b), np.repeat([False, True], [len(a), len(b)])
     if min(len(a), len(b)) < 10:

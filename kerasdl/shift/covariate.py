@@ -1,7 +1,7 @@
 """Which source rows look like the target? The density ratio by way of a classifier.
 
-In go a source and a target table; out come importance weights: the odds that a row is the target's, as a
-classifier that never saw the row tells them.
+In go a source and a target table; out come importance weights: the odds that a row belongs to the
+target, estimated by a classifier that was not trained on it.
 """
 
 from collections.abc import Callable

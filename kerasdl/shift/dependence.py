@@ -1,8 +1,8 @@
-"""Do the rows stand for themselves? Rows that follow from their neighbours, and rows that come several times.
+"""Are the rows independent? Rows that depend on their neighbours, and rows that are repeated.
 
 In goes a table whose rows are in their order; out comes how strongly neighbours resemble each other, and how
-many rows have a twin. A test that deals rows out at random takes them for independent; where they are not, a
-hundred of them tell less than a hundred, and it alarms too often.
+many rows are repeated. A permutation test assumes independent rows. Dependent rows carry less information
+than their number suggests, so it raises too many false alarms.
 """
 
 import warnings

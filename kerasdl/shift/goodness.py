@@ -2,8 +2,8 @@
 
 In go probabilities of the target and of labelled rows; out come how far the target lies from every mix of
 the classes, and the least share of it that no class explains. If p(x | y) stands still, the target's
-predictions are distributed as a mix of those of the classes; a class never seen, or noise, shows itself in
-predictions that no mix gives.
+predictions are distributed as a mixture of those of the classes; an unseen class, or noise, produces
+predictions that no mixture can explain.
 """
 
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Which columns are so skewed that a straight line through them is wild at the ends? They are taken as logs.
+"""Which columns are so skewed that a linear model extrapolates badly? They are log-transformed.
 
 In go the features of both sides together; out comes a map that standardises them, skewed ones after a
 logarithm. A ratio of two log-normal columns is a straight line in their logarithm and nowhere else.

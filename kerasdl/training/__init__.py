@@ -1,6 +1,7 @@
 """How is a model fed and watched? Batches in one order, guards, history as a table.
 
-Training itself is Keras's own ``compile`` and ``fit``: what is here feeds it and refuses to be silent.
+Training itself is Keras's own ``compile`` and ``fit``: this room supplies the
+batches and turns silent failures into errors.
 """
 
 from kerasdl.training.batches import Batches

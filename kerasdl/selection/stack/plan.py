@@ -1,7 +1,7 @@
 """Can this model be one of many? A dense stack can: its plan says what members share and what is theirs.
 
-In goes a built model, a loss or an optimizer; out comes what tells it from others and what it may differ in,
-or the reason why it must be trained by itself.
+In goes a built model, a loss or an optimizer; out comes what models of one stack must share and what may
+differ between them, or the reason why this one must be trained by itself.
 """
 
 import inspect
