@@ -392,7 +392,9 @@ print(growth(lambda: borrowed.new_optimizer("adam")), growth(lambda: keras.optim
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
 def test_still_optimizer_names():
     # In a process of its own: pages that earlier tests gave back would take up the growth unseen.
-    got = subprocess.run([sys.executable, "-c", GROWTH], capture_output=True, text=True, check=True, timeout=120)
+    got = subprocess.run(
+        [sys.executable, "-c", GROWTH], capture_output=True, text=True, check=True, timeout=120
+    )
     ours, keras_s = map(float, got.stdout.split())
     assert ours < 15
     assert keras_s > 30

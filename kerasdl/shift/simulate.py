@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from kerasdl import checks
-from kerasdl.shift import geometry, inputs
+from kerasdl.shift.inputs import allowed, geometry
 
 
 class CovariateShift(NamedTuple):
@@ -84,7 +84,7 @@ def covariate_shift(
         >>> bool(X[made.source, 0].mean() < X[made.target, 0].mean())
         True
     """
-    X = inputs.numbers("X", X)
+    X = allowed.numbers("X", X)
     if not 0 < target_share < 1:
         raise ValueError(f"target_share={target_share!r}: give a share above 0 and below 1")
     if not np.isfinite(strength):
