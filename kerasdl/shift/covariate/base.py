@@ -26,8 +26,8 @@ class DensityRatio(BaseEstimator):
         weights_: weights of the source rows ``(rows,)``, mean 1.
         effective_sample_size_: (Σw)² / Σw².
         diagnostics_: dict, see :func:`kerasdl.shift.covariate.weights.diagnose`; beside it
-            ``unreached_share``, the share of target rows that no source row resembles, and, where a classifier
-            was validated, ``held_out_auc``, how surely it tells both sides apart (0.5 not at all, 1 always).
+            ``unreached_share``, the share of target rows that no source row resembles, and, where a
+            classifier was validated, ``held_out_auc``, how surely it tells both sides apart (0.5 not at all, 1 always).
         n_features_in_, feature_names_in_: the columns; DataFrames are aligned to them by name.
     """
 
