@@ -27,7 +27,8 @@ class DensityRatio(BaseEstimator):
         effective_sample_size_: (Σw)² / Σw².
         diagnostics_: dict, see :func:`kerasdl.shift.covariate.weights.diagnose`; beside it
             ``unreached_share``, the share of target rows that no source row resembles, and, where a
-            classifier was validated, ``held_out_auc``, how surely it tells both sides apart (0.5 not at all, 1 always).
+            classifier was validated, ``held_out_auc``, how surely it tells both sides apart (0.5 not at all,
+            1 always).
         n_features_in_, feature_names_in_: the columns; DataFrames are aligned to them by name.
     """
 
