@@ -330,14 +330,23 @@ def new_optimizer(optimizer: Any) -> Any:
     name = {"name": "optimizer"}
     if isinstance(optimizer, str):
         return keras.optimizers.get({"class_name": optimizer, "config": name})
-    optimizer = keras.optimizers.get(optimizer)
+    kind, settings = optimizer_settings(keras.optimizers.get(optimizer))
+    return kind.from_config(settings | name)
+
+
+def optimizer_settings(optimizer: Any) -> tuple[Any, dict[str, Any]]:
+    """Return an optimizer's class and what its ``from_config`` takes: a rate that changes as it is."""
+    import keras
+
+    public = getattr(keras.optimizers, type(optimizer).__name__, None)
+    # PyTorch has classes of its own for Keras's optimizers.
+    kind = public if public is not None and isinstance(optimizer, public) else type(optimizer)
     rate = optimizer._learning_rate
     if isinstance(rate, keras.Variable):
-        return optimizer.from_config(optimizer.get_config() | name)
+        return kind, optimizer.get_config()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a rate which is a function can't be saved
-        config = optimizer.get_config()
-    return optimizer.from_config(config | name | {"learning_rate": rate})
+        return kind, optimizer.get_config() | {"learning_rate": rate}
 
 
 def safe_indexing(X: Any, rows: Any) -> Any:

@@ -33,7 +33,7 @@ def kept_aside(
     """
     rows = count(X)
     share = fraction if split is None or isinstance(split, str) else split
-    if hasattr(split, "split") and not isinstance(split, str):
+    if is_splitter(split):
         return _first_split(split, X, y, groups)
     if isinstance(share, bool) or not isinstance(share, (int, float, np.number)) or not 0 < share < 1:
         name = "validation_fraction" if split is None or isinstance(split, str) else "validation_split"
@@ -57,6 +57,11 @@ def kept_aside(
         np.arange(rows), test_size=float(share), random_state=seed, stratify=strata
     )
     return train, valid
+
+
+def is_splitter(split: Any) -> bool:
+    """Return whether a ``validation_split`` is a splitter of scikit-learn's kind."""
+    return hasattr(split, "split") and not isinstance(split, str)
 
 
 def _first_split(splitter: Any, X: Rows, y: np.ndarray, groups: Any) -> Places:

@@ -170,11 +170,11 @@ class KerasEstimator(BaseEstimator):
         if again:
             self._head.encode(y)  # refuses targets that are new
             return Steps(self, self._head.targets, getattr(self, "feature_names_in_", None))
-        return self._new_steps(y)
+        return self._new_steps(y, getattr(self, "feature_names_in_", None))
 
-    def _new_steps(self, y: np.ndarray) -> Steps:
-        """Return the steps of a training of a new model on y."""
-        return Steps(self, self._targets(y), getattr(self, "feature_names_in_", None))
+    def _new_steps(self, y: np.ndarray, columns: Any = None) -> Steps:
+        """Return the steps of a training of a new model on y; ``columns`` are X's, where it has names."""
+        return Steps(self, self._targets(y), columns)
 
     @abstractmethod
     def _targets(self, y: np.ndarray) -> Targets:
@@ -221,6 +221,7 @@ class KerasEstimator(BaseEstimator):
         callbacks: list[keras.callbacks.Callback] | None = None,
         passes: int = 0,
         features: int | None = None,
+        columns: Any = None,
     ) -> Self:
         """Take over a trained model and return the fitted estimator.
 
@@ -228,10 +229,12 @@ class KerasEstimator(BaseEstimator):
             compiled, history: the model and its training.
             callbacks: the user's, as they were in it.
             passes: of ``partial_fit`` so far.
-            features: number of columns, where X was not seen by this estimator itself.
+            features, columns: their number and names, where X was not seen by this estimator itself.
         """
         if features is not None:
             self.n_features_in_ = features
+        if columns is not None:
+            self.feature_names_in_ = columns
         self.model_, self._recipe, self._head = compiled
         self._compiled_with = self._compiling()
         self.history_ = history

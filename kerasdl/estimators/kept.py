@@ -7,9 +7,7 @@ comes back as it was whatever its builder has become.
 """
 
 import pickle
-import sys
 import warnings
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import keras
@@ -35,19 +33,18 @@ class KeptLoss(NamedTuple):
 
 
 class KeptOptimizer(NamedTuple):
-    """An optimizer's settings, and the classes in them that are not Keras's own."""
+    """An optimizer's class and settings, as :func:`kerasdl.borrowed.optimizer_settings` gives them."""
 
-    record: dict[str, Any]
-    own: dict[str, Any]
+    kind: type[keras.optimizers.Optimizer]
+    settings: dict[str, Any]
 
     @classmethod
     def of(cls, optimizer: keras.optimizers.Optimizer) -> "KeptOptimizer":
-        record = keras.optimizers.serialize(optimizer)
-        return cls(record, dict(_named(record)))
+        return cls(*borrowed.optimizer_settings(optimizer))
 
     def back(self) -> keras.optimizers.Optimizer:
         """Return a new optimizer with these settings."""
-        return keras.optimizers.deserialize(self.record, custom_objects=self.own)
+        return self.kind.from_config(self.settings)
 
 
 class KeptGiven(NamedTuple):
@@ -168,20 +165,3 @@ def _made(recipe: Recipe) -> keras.Model | None:
         return recipe.make()
     except Exception:  # noqa: BLE001  a builder that fails today is one that has changed
         return None
-
-
-def _named(record: Any) -> Iterator[tuple[str, Any]]:
-    """Yield, by name, the classes and functions in a record that are not Keras's own and can be found."""
-    if isinstance(record, dict):
-        module, name = record.get("module"), record.get("class_name")
-        name = record.get("config") if name == "function" else name
-        if isinstance(module, str) and isinstance(name, str) and not module.startswith(("keras", "builtins")):
-            thing = getattr(sys.modules.get(module), name, None)
-            if thing is not None:
-                yield record.get("registered_name") or name, thing
-                yield name, thing
-        for value in record.values():
-            yield from _named(value)
-    elif isinstance(record, (list, tuple)):
-        for value in record:
-            yield from _named(value)

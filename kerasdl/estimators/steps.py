@@ -25,6 +25,7 @@ from kerasdl.estimators.recipe import Recipe, recipe
 from kerasdl.estimators.targets import Asked, Head, Loss, Targets
 from kerasdl.estimators.watching import Bar, Stopping, copies, stopping
 
+SHORT = {"lr": "learning_rate"}  # other libraries' name for it
 PROBED = 8  # rows that a new model is shown, to see what it answers
 
 
@@ -136,8 +137,7 @@ class Steps:
         others = {name: value for name, value in self.estimator.get_params().items() if name not in own}
         for name, value in others.items():
             if not name.startswith(("build__", "optimizer__")):
-                meant = "build__" + name.removeprefix("build_")
-                raise TypeError(f"{name}={value!r} is not known; a builder's argument is named {meant}")
+                raise TypeError(f"{name}={value!r} is not known; {_meant(name)}")
         build = {name: value for name, value in others.items() if name.startswith("build__")}
         return recipe(self.estimator.build, build, shape, self.targets.outputs)
 
@@ -167,7 +167,9 @@ class Steps:
         if own:
             config = optimizer.get_config()
             for name in own:
-                checks.one_of("optimizer__ name", name, config)
+                if name not in config:
+                    near = checks.nearest(SHORT.get(name, name), config)
+                    raise ValueError(f"optimizer__ name={name!r} is not known; {near}")
             optimizer = type(optimizer).from_config(config | own)
         rate = self.estimator.learning_rate
         if rate is not None:
@@ -341,6 +343,16 @@ def _encoded(head: Head, y: np.ndarray) -> np.ndarray:
 def _fed(head: Head, x: Any, y: np.ndarray, weight: np.ndarray | None) -> tuple[Any, ...]:
     """Return rows to validate on as Keras takes them."""
     return (x, _encoded(head, y)) if weight is None else (x, _encoded(head, y), weight)
+
+
+def _meant(name: str) -> str:
+    """Return how an argument that the estimator does not know is to be named."""
+    if name in SHORT:
+        return f"the estimator's own is named {SHORT[name]}"
+    if name.startswith("optimizer_"):
+        own = name.removeprefix("optimizer_")
+        return f"an optimizer's setting is named optimizer__{SHORT.get(own, own)}"
+    return "a builder's argument is named build__" + name.removeprefix("build_")
 
 
 def _is_metric(one: Any) -> bool:

@@ -15,15 +15,21 @@ from sklearn.utils import indexable
 from kerasdl import checks
 from kerasdl.borrowed import safe_indexing
 from kerasdl.estimators import inputs
+from kerasdl.estimators.aside import is_splitter
 
 
 class Side(NamedTuple):
-    """One side of a fold: the rows' places in X, and those rows of X, y and the weights (or None)."""
+    """One side of a fold: the rows' places in X, and those rows of X, y, weights and groups (or None)."""
 
     rows: np.ndarray
     X: Any
     y: np.ndarray
     weight: np.ndarray | None
+    groups: np.ndarray | None
+
+    def told(self, split: Any) -> np.ndarray | None:
+        """Return the groups, where ``validation_split`` is a splitter that can be told of them."""
+        return self.groups if is_splitter(split) else None
 
 
 class Fold(NamedTuple):
@@ -39,13 +45,14 @@ class Folds:
     """All folds of some rows.
 
     Attributes:
-        X, y, weight: the rows, ``y`` as an array and ``weight`` as one or None.
+        X, y, weight, groups: the rows, ``y`` as an array, ``weight`` and ``groups`` as one or None.
         folds: in the splitter's order.
     """
 
     X: Any
     y: np.ndarray
     weight: np.ndarray | None
+    groups: np.ndarray | None
     folds: tuple[Fold, ...]
 
     def __iter__(self) -> Iterator[Fold]:
@@ -64,7 +71,7 @@ def split(X: Any, y: Any, cv: Any, weight: Any, estimator: BaseEstimator, groups
             classifier stratified ones.
         weight: one a row, or None.
         estimator: what will be trained; a classifier's folds are to hold every class.
-        groups: one a row, for a splitter that keeps them whole, or None.
+        groups: one a row, for splitters that keep them whole, or None.
 
     Raises:
         ValueError: lengths that differ, a fold with an empty side or, for a classifier, one that trains
@@ -82,9 +89,15 @@ def split(X: Any, y: Any, cv: Any, weight: Any, estimator: BaseEstimator, groups
         if weight.shape != (len(y),):
             raise ValueError(f"sample_weight has shape {weight.shape}: give one weight a row, ({len(y)},)")
 
+    if groups is not None:
+        groups = np.asarray(groups)
+        if groups.shape != (len(y),):
+            raise ValueError(f"groups has shape {groups.shape}: give one group a row, ({len(y)},)")
+
     def side(rows: np.ndarray) -> Side:
         own = inputs.pick(X, rows) if inputs.several(X) else safe_indexing(X, rows)
-        return Side(rows, own, y[rows], None if weight is None else weight[rows])
+        weight_there, groups_there = (None if one is None else one[rows] for one in (weight, groups))
+        return Side(rows, own, y[rows], weight_there, groups_there)
 
     default = StratifiedKFold(5) if judged else KFold(5)
     splitter = check_cv(default if cv is None else cv, y, classifier=judged)
@@ -99,7 +112,7 @@ def split(X: Any, y: Any, cv: Any, weight: Any, estimator: BaseEstimator, groups
                 "fewer folds"
             )
         folds.append(Fold(number, side(train), side(valid)))
-    return Folds(X, y, weight, tuple(folds))
+    return Folds(X, y, weight, groups, tuple(folds))
 
 
 def _split(splitter: Any, X: Any, y: np.ndarray, groups: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:

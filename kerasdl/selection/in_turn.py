@@ -68,7 +68,7 @@ class OnOneModel:
     def fit(self, fold: Fold) -> Fitted:
         started = time.perf_counter()
         own, estimator = self.prepared[fold.number], clone(last(self.estimator))
-        steps, key = estimator._new_steps(own.y), repr(own.shape)
+        steps, key = estimator._new_steps(own.y, own.columns), repr(own.shape)
         if key not in self.starts:
             with steps.chance():
                 new = steps.compiled(own.train)
@@ -79,11 +79,12 @@ class OnOneModel:
             training.restore(state)
             model.set_weights(fresh.get_weights())
             head = steps.head(model, own.train)
-            feed = steps.feed(head, model, own.train, own.y, fold.train.weight)
+            groups = fold.train.told(estimator.validation_split)
+            feed = steps.feed(head, model, own.train, own.y, fold.train.weight, groups=groups)
             watching = copies(estimator.callbacks)
             history = steps.train(model, feed, watching)
         features = None if inputs.several(own.train) else own.shape[0]
-        estimator._take_over(Compiled(model, call, head), history, watching, features=features)
+        estimator._take_over(Compiled(model, call, head), history, watching, 0, features, own.columns)
         sides = [(fold.train.X, own.train), (fold.valid.X, own.valid)]
         known = [(X, outputs(model, rows, estimator.batch_size, steps.columns)) for X, rows in sides]
         return remembering(own, estimator, time.perf_counter() - started, known)

@@ -63,6 +63,7 @@ class Prepared(NamedTuple):
         y: the targets to train on.
         shape: of a row before any padding.
         one_axis: the raw targets are ``(rows,)``.
+        columns: names of the columns, where the prepared rows are a table and not padded.
     """
 
     steps: Pipeline
@@ -72,6 +73,7 @@ class Prepared(NamedTuple):
     y: np.ndarray
     shape: inputs.Shape
     one_axis: bool
+    columns: np.ndarray | None = None
 
     @property
     def features(self) -> float:
@@ -81,10 +83,11 @@ class Prepared(NamedTuple):
 
     def whole(self, model: BaseEstimator) -> BaseEstimator:
         """Return what takes raw rows to predictions by this fitted estimator."""
-        if inputs.several(self.train):
-            return model
-        shape = (None, *self.train.shape[1:])
-        pipeline = make_pipeline(self.steps, FunctionTransformer(pad, kw_args={"shape": shape}), model)
+        between: list[BaseEstimator] = []
+        if not inputs.several(self.train):
+            shape = (None, *self.train.shape[1:])
+            between = [FunctionTransformer(pad, kw_args={"shape": shape})]
+        pipeline = make_pipeline(self.steps, *between, model)
         return pipeline if self.target is None else Back(pipeline, self.target, self.one_axis)
 
     def raw(self, predictions: np.ndarray) -> np.ndarray:
@@ -120,29 +123,38 @@ def prepare(estimator: BaseEstimator, fold: Fold) -> Prepared:
         target = _transformer(own.target).fit(_columns(y))
         transformed = np.asarray(target.transform(_columns(y)))
         transformed = transformed[:, 0] if transformed.shape[1:] == (1,) else transformed
-    if inputs.several(fold.train.X):
-        train, valid = fold.train.X, fold.valid.X
-        steps = make_pipeline("passthrough")
-        return Prepared(steps, None, train, valid, y, inputs.shape(train), y.ndim == 1)
     if own.steps is not None:
         steps = clone(own.steps)
         train = steps.fit_transform(fold.train.X, transformed if own.target_first else y)
         valid = steps.transform(fold.valid.X)
     else:
         steps, train, valid = make_pipeline("passthrough"), fold.train.X, fold.valid.X
-    train, valid = _dense(train, fold.train.rows), _dense(valid, fold.valid.rows)
+    columns = _names(train)
+    if inputs.several(train):
+        train, valid = inputs.checked(train), inputs.checked(valid)
+    else:
+        train, valid = _dense(train, fold.train.rows), _dense(valid, fold.valid.rows)
     seen = y if target is None else transformed
-    return Prepared(steps, target, train, valid, seen, train.shape[1:], y.ndim == 1)
+    return Prepared(steps, target, train, valid, seen, inputs.shape(train), y.ndim == 1, columns)
 
 
 def widened(prepared: Sequence[Prepared]) -> list[Prepared]:
     """Return all folds as wide as the widest, padded with zeros."""
     widest = (None, *max(own.shape for own in prepared))
-    return [own._replace(train=pad(own.train, widest), valid=pad(own.valid, widest)) for own in prepared]
+    return [
+        own._replace(
+            train=pad(own.train, widest),
+            valid=pad(own.valid, widest),
+            columns=own.columns if own.shape == widest[1:] else None,
+        )
+        for own in prepared
+    ]
 
 
-def pad(values: Any, shape: tuple[int | None, ...]) -> np.ndarray:
-    """Append zeros to each axis up to ``shape``; None leaves an axis as it is."""
+def pad(values: Any, shape: tuple[int | None, ...]) -> Any:
+    """Append zeros to each axis up to ``shape``; None leaves an axis as it is, and a table stays one."""
+    if hasattr(values, "columns") and values.shape[1:] == shape[1:]:
+        return values
     values = values.toarray() if hasattr(values, "toarray") else np.asarray(values)
     missing = [0 if size is None else size - have for size, have in zip(shape, values.shape, strict=True)]
     return np.pad(values, [(0, n) for n in missing]) if any(missing) else values
@@ -175,6 +187,12 @@ def _transformer(target: TransformedTargetRegressor) -> BaseEstimator:
     return FunctionTransformer(
         target.func, target.inverse_func, validate=True, check_inverse=target.check_inverse
     )
+
+
+def _names(values: Any) -> np.ndarray | None:
+    """Return the names of a table's columns, if it is one and all are strings."""
+    names = list(getattr(values, "columns", ()))
+    return np.array(names, object) if names and all(isinstance(name, str) for name in names) else None
 
 
 def _columns(y: np.ndarray) -> np.ndarray:

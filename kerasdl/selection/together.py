@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 from kerasdl import random, training
+from kerasdl.estimators import inputs
 from kerasdl.estimators.estimator import KerasEstimator
 from kerasdl.estimators.recipe import Recipe
 from kerasdl.estimators.steps import Compiled, Steps
@@ -66,7 +67,10 @@ class _Rows:
         """Return each fold's rows, and what tells this preparation from others."""
         how = preparation(estimator)
         if how not in self._known:
-            wide = widened([prepare(estimator, fold) for fold in self._folds])
+            prepared = [prepare(estimator, fold) for fold in self._folds]
+            if inputs.several(prepared[0].train):
+                raise plan.Unstackable("X, as prepared, has several inputs")
+            wide = widened(prepared)
             self._known[how] = [(how, prepared) for prepared in wide]
         return self._known[how]
 
@@ -110,7 +114,9 @@ class _Candidate(NamedTuple):
     def fitted(self, trained: Trained, seconds: float) -> Fitted:
         """Return what scorers get to see of it."""
         features = self.prepared.train.shape[1]
-        self.estimator._take_over(self.compiled, trained.history, features=features)
+        self.estimator._take_over(
+            self.compiled, trained.history, features=features, columns=self.prepared.columns
+        )
         sides = (self.fold.train.X, self.fold.valid.X)
         known = list(zip(sides, trained.outputs, strict=True))
         weights = [array for arrays in trained.arrays for array in arrays]
@@ -129,7 +135,7 @@ def _candidate(
     how, prepared = rows
     model_estimator = clone(last(estimator))
     widest = prepared.train.shape[1:]
-    steps = model_estimator._new_steps(prepared.y)
+    steps = model_estimator._new_steps(prepared.y, prepared.columns)
     # Equal seeds draw equal weights: one model then shows those of all folds of this width.
     fixed = isinstance(model_estimator.random_state, (int, np.integer))
     alike: tuple[Any, ...] = (setting, steps.targets.outputs, *(() if fixed else (fold.number,)))
@@ -144,7 +150,8 @@ def _candidate(
     model = wide.shared.model
     head = steps.head(model, prepared.train)
     with steps.chance():
-        feed = steps.feed(head, model, prepared.train, prepared.y, fold.train.weight)
+        groups = fold.train.told(model_estimator.validation_split)
+        feed = steps.feed(head, model, prepared.train, prepared.y, fold.train.weight, groups=groups)
         training.check_targets(model, feed.y)
         order = int(random.generator("batches").integers(2**32))
     # Members that share rows are fed once: so all that is fed must be alike.

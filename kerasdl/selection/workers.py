@@ -39,10 +39,11 @@ class Work:
         y: np.ndarray,
         splits: list[tuple[np.ndarray, np.ndarray]],
         weight: np.ndarray | None,
+        groups: np.ndarray | None,
         estimators: list[BaseEstimator],
         judge: Judge,
     ):
-        self.folds = split(X, y, splits, weight, estimators[0])
+        self.folds = split(X, y, splits, weight, estimators[0], groups)
         self.estimators, self.judge = estimators, judge
         self.present: tuple[int, Way] | None = None
 
@@ -66,7 +67,7 @@ def sent(
         FoldsLost: workers died with some folds.
     """
     splits = [(fold.train.rows, fold.valid.rows) for fold in folds]
-    work = (Work, (folds.X, folds.y, splits, folds.weight, estimators, judge))
+    work = (Work, (folds.X, folds.y, splits, folds.weight, folds.groups, estimators, judge))
     calls = [(setting, fold.number) for setting in range(len(estimators)) for fold in folds]
     found: dict[tuple[int, int], Judged | FloatingPointError] = {}
     lost: dict[str, Exception] = {}

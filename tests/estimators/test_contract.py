@@ -280,6 +280,10 @@ def test_stock_tools_train_all_epochs(blobs):
         ({"sample_weight": np.full(60, np.nan)}, ValueError, "NaN"),
         ({"hidden": (3,)}, TypeError, "build__hidden"),
         ({"build_units": 3}, TypeError, "build_units=3 is not known; .* is named build__units$"),
+        ({"optimizer_lr": 0.1}, TypeError, "optimizer's setting is named optimizer__learning_rate$"),
+        ({"optimizer_momentum": 0.1}, TypeError, "optimizer's setting is named optimizer__momentum$"),
+        ({"optimizer__lr": 0.1}, ValueError, "'lr' is not known; did you mean 'learning_rate'"),
+        ({"lr": 0.1}, TypeError, "named learning_rate$"),
     ],
 )
 def test_misuse_is_answered(blobs, change, error, words):

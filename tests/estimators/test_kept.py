@@ -117,6 +117,23 @@ def test_builders_of_any_kind_come_back_and_learn_on(build):
     )
 
 
+def slower():
+    return 0.01
+
+
+@pytest.mark.parametrize("rate", [Halving(0.1), slower], ids=["schedule", "function"])
+def test_a_rate_from_a_script_comes_back(rate, monkeypatch):
+    # A script's module is "__main__", whose name Keras does not put into a config.
+    kind = rate if rate is slower else Halving
+    monkeypatch.setattr(kind, "__module__", "__main__")
+    monkeypatch.setattr(sys.modules["__main__"], kind.__name__, kind, raising=False)
+    model = KerasRegressor(models.linear, epochs=1, learning_rate=rate, random_state=0).fit(X, Y)
+    loaded = copied(model)
+    np.testing.assert_allclose(
+        loaded.partial_fit(X, Y).predict(X), model.partial_fit(X, Y).predict(X), rtol=1e-5
+    )
+
+
 def test_settings_changed_before_the_pickle_are_obeyed_after_it():
     model = KerasRegressor(models.linear, epochs=1, warm_start=True, optimizer="sgd", learning_rate=0.1)
     model.fit(X, Y).set_params(learning_rate=0.0)

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.compose import TransformedTargetRegressor, make_column_transformer
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_transformer
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import GroupKFold, KFold, RepeatedKFold
+from sklearn.model_selection import GroupKFold, GroupShuffleSplit, KFold, RepeatedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
@@ -239,6 +239,67 @@ def test_several_inputs_go_in_turn():
     aside = {name: own[valid] for name, own in rows.items()}
     np.testing.assert_allclose(found.predictions[valid], alone.predict(aside), rtol=1e-5)
     np.testing.assert_allclose(found.estimators[0].predict(aside), alone.predict(aside), rtol=1e-5)
+
+
+def test_a_table_has_a_column_for_each_input_in_a_fold_too():
+    def build(features):
+        tensors = [keras.Input((1,), name=name) for name in ("b", "a")]
+        return keras.Model(tensors, keras.layers.Dense(1)(keras.layers.Concatenate()(tensors)))
+
+    table = pd.DataFrame(X, columns=list("abcd"))
+    scaled = make_pipeline(StandardScaler(), regressor(build)).set_output(transform="pandas")
+    train, valid = next(CV.split(X))
+    for estimator in (regressor(build), scaled):
+        found = cross_validate(estimator, table, Y, cv=CV, return_estimators=True)
+        assert found.engine == "in turn"
+        alone = clone(estimator).fit(table.iloc[train], Y[train]).predict(table.iloc[valid])
+        np.testing.assert_allclose(found.predictions[valid], alone, rtol=1e-5)
+        np.testing.assert_allclose(found.estimators[0].predict(table.iloc[valid]), alone, rtol=1e-5)
+
+
+def test_several_inputs_under_a_logarithm():
+    def build(input_shape):
+        tensors = [keras.Input(shape, name=name) for name, shape in input_shape.items()]
+        return keras.Model(tensors, keras.layers.Dense(1)(keras.layers.Concatenate()(tensors)))
+
+    rows = {"left": X[:, :2], "right": X[:, 2:]}
+    plain = cross_validate(regressor(build), rows, np.log(Y), cv=CV).predictions
+    found = cross_validate(logged(regressor(build)), rows, Y, cv=CV, return_estimators=True)
+    np.testing.assert_allclose(found.predictions, np.exp(plain), rtol=1e-5)
+    valid = next(CV.split(X))[1]
+    kept = found.estimators[0].predict({name: own[valid] for name, own in rows.items()})
+    np.testing.assert_allclose(kept, found.predictions[valid], rtol=1e-5)
+
+
+def test_groups_stay_whole_where_they_validate():
+    groups = np.arange(47) // 4
+    estimator = regressor(validation_split=GroupShuffleSplit(1, random_state=0), early_stopping=2)
+    ways = [
+        cross_validate(estimator, X, Y, cv=GroupKFold(3), groups=groups, vectorize=way)
+        for way in (True, False)
+    ]
+    train, valid = next(GroupKFold(3).split(X, Y, groups))
+    alone = clone(estimator).fit(X[train], Y[train], groups=groups[train])
+    for way in ways:
+        pd.testing.assert_frame_equal(way.histories[0], alone.history_, rtol=1e-5, check_like=True)
+        np.testing.assert_allclose(way.predictions[valid], alone.predict(X[valid]), rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="give one group a row"):
+        cross_validate(estimator, X, Y, cv=GroupKFold(3), groups=groups[1:])
+
+
+def test_preparations_by_other_columns_are_told_apart():
+    # Lists of 140 names that differ in the middle, where a long list's print is cut.
+    names = [f"column {number:03}" for number in range(160)]
+    wide = pd.DataFrame(np.random.default_rng(1).normal(size=(47, 160)), columns=names)
+    chosen = [[*names[:70], other, *names[90:159]] for other in (names[75], names[80])]
+    pipeline = make_pipeline(ColumnTransformer([("kept", "passthrough", chosen[0])]), regressor())
+    grid = {"columntransformer": [ColumnTransformer([("kept", "passthrough", own)]) for own in chosen]}
+    found = grid_search(pipeline, wide, wide[names[75]].to_numpy(), grid, cv=CV, vectorize=True)
+    for place, own in enumerate(grid["columntransformer"]):
+        pipeline.set_params(columntransformer=own)
+        alone = cross_validate(pipeline, wide, wide[names[75]].to_numpy(), cv=CV, vectorize=False)
+        assert found.table.valid[place] == pytest.approx(alone.mean.valid, rel=1e-5)
+    assert found.table.valid[0] != found.table.valid[1]
 
 
 def test_bad_rows_are_named_both_ways():
