@@ -15,6 +15,7 @@ notebook ``course.notebook("--fast")``, in a cell above, says the same.
 """
 
 import atexit
+import contextlib
 import inspect
 import io
 import os
@@ -34,7 +35,7 @@ from types import SimpleNamespace, TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kerasdl import backends, files, names
-from kerasdl.course import reached, request, results
+from kerasdl.course import reached, request, results, screen, signals, workplace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,11 +52,13 @@ class Host:
         tutorials: the folder of the course it runs.
         progress: told of (label, share done).
         record: whether full runs are made to be recorded: held to their bands, whatever was recorded before.
+        folder: where the present chapter works; the program gives it its final name. None: the chapter does.
     """
 
     tutorials: Path
     progress: Callable[[str, float], None]
     record: bool = False
+    folder: Path | None = None
 
 
 host: Host | None = None
@@ -77,13 +80,15 @@ class Chapter:
         settings: the settings of this run, as attributes.
         fast: whether this is a fast run.
         backend: the backend's name.
-        folder: where figures, tables and results go: ``OUT/BACKEND/NAME``. A copy of a chapter has a folder
-            of its own, named after its file; a notebook has ``NAME-notebook``.
+        folder: where figures, tables and results go: one of this run's own, which takes the name
+            ``OUT/BACKEND/NAME`` at the end (see :mod:`kerasdl.course.workplace`). A copy of a chapter is
+            named after its file; a notebook has ``NAME-notebook``.
 
     Raises:
         kerasdl.course.Refused: an unknown or unreadable setting, with the nearest name; in a script it ends
             the program with this one line.
         ModuleNotFoundError: no backend, or not the one asked for, is installed; likewise.
+        OSError: the folder for results is a file, or can't be written; likewise.
     """
 
     def __init__(self, name: str, settings: dict[str, Any], fast: dict[str, Any] | None = None):
@@ -92,6 +97,9 @@ class Chapter:
         frame = inspect.currentframe()
         caller = frame.f_back.f_globals if frame and frame.f_back else {}
         self._script = request.script(caller)
+        if self._script:
+            screen.replace_unknown_signs()
+            signals.obey()
         try:
             asked = request.read(self._script)
             chosen = {
@@ -105,7 +113,8 @@ class Chapter:
             choice = backends.use(asked.backend, train=True)
             if asked.devices > 1:
                 _share_out(asked)
-        except (ValueError, RuntimeError, ModuleNotFoundError) as error:
+            self._workplace = None if host and host.folder else workplace.Workplace(asked.out)
+        except (ValueError, RuntimeError, ModuleNotFoundError, OSError) as error:
             if self._script is None:
                 raise
             print(f"{self._script.name}: {error}", file=sys.stderr)
@@ -115,10 +124,16 @@ class Chapter:
         self._course = host.tutorials if host else files.folder("tutorials")
         own, code = _own(self._script, name, self._course)
         called = name if own else _called(self._script, name)
-        self.folder = asked.out / choice.name / called
         declared = {**settings, **(fast or {} if asked.fast else {})}
         changed = [setting for setting in declared if chosen[setting] != declared[setting]]
         self._result = results.Result(called, choice.name, asked.fast, chosen, changed, code=code)
+        self._ended, home = False, workplace.home(asked.out, self._result.kind)
+        self._final = home / choice.name / called
+        if self._workplace:
+            self.folder = self._workplace.chapter(choice.name, called)
+            atexit.register(self._leave)
+        elif host and host.folder:
+            self.folder = host.folder
         recorded = reached.read(self._course, name)
         unedited = own and (code == recorded.get("code") or (host is not None and host.record))
         self._result.held = unedited and not asked.fast and chosen == settings
@@ -126,8 +141,6 @@ class Chapter:
             # A copy may be wrong anywhere, and shows where; of the chapter itself only a setting can.
             sys.excepthook = partial(_explain, f"{called}, {' '.join(asked.set)}" if own else "")
         self._started = time.perf_counter(), time.process_time()
-        # What an earlier run found must not stand beside what this one makes.
-        (self.folder / results.FILE).unlink(missing_ok=True)
         many = f", {asked.devices} devices" if asked.devices > 1 else ""
         print(f"{called} on {choice.name} ({choice.reason}){', fast' if asked.fast else ''}{many}")
 
@@ -163,7 +176,7 @@ class Chapter:
         """
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=150, metadata={"Description": shows} if shows else None)
-        path = files.write(self.folder / f"{name}.png", buffer.getvalue())
+        files.write(self.folder / f"{name}.png", buffer.getvalue())
         self._result.figures[name] = shows
         if _in_notebook():
             from IPython.display import Image, display
@@ -174,7 +187,7 @@ class Chapter:
             if shows:
                 print(shows)
             return
-        print(f"figure: {path}" + (f"\n  {shows}" if shows else ""))
+        print(f"figure: {self._final / name}.png" + (f"\n  {shows}" if shows else ""))
 
     def table(self, table: "pd.DataFrame | pd.Series", name: str = "", digits: int = 4) -> None:
         """Show a pandas table, and keep it as ``NAME.csv`` where a name is given.
@@ -277,12 +290,23 @@ class Chapter:
         for check in result.trained:
             result.record(replace(check, full=full.get("checks", {}).get(check.name)))
         result.save(self.folder)
+        if self._workplace and not self._ended:
+            self.folder = self._workplace.name(self.folder, result.kind, self.backend, result.chapter)
+            self._ended = True
         report.show([result])
         if result.broken:
             error = OutOfBand.of(result)
             if self._script is None:
                 raise error
             raise SystemExit(f"{result.chapter}: {error}")
+
+    def _leave(self) -> None:
+        """Keep what a run that did not reach its end has made, apart from results."""
+        assert self._workplace
+        with contextlib.suppress(OSError):
+            if not self._ended and any(self.folder.iterdir()):
+                self._workplace.name(self.folder, workplace.FAILED, self.backend, self._result.chapter)
+        self._workplace.close()
 
 
 def _explain(

@@ -10,7 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from kerasdl.course import syllabus
+from kerasdl import files
+from kerasdl.course import syllabus, workplace
 from kerasdl.course.report import console, duration, mark, number
 from kerasdl.course.results import Result, Trained
 
@@ -108,7 +109,7 @@ def _next(found: Sequence[Result], out: Path) -> str:
     names = [result.chapter for result in found]
     name = "polynomial_fit" if "polynomial_fit" in names else names[0]
     change = "noise=1.0" if name == "polynomial_fit" else f"{next(iter(found[0].settings))}=…"
-    where = "" if out == Path("kerasdl-results") else f" --out {out}"
+    where = "" if out == files.RESULTS else f" --out {out}"
     commands = {
         f"kerasdl results {name}{where}": "all numbers of a chapter",
         f"kerasdl list {name}": "its settings",
@@ -124,4 +125,5 @@ def _next(found: Sequence[Result], out: Path) -> str:
             if len(command) < wide
             else [f"  {command}", " " * (wide + 2) + what]
         )
-    return "\n".join(["", f"Figures and tables are in {out}/BACKEND/CHAPTER. What next?", *lines])
+    homes = dict.fromkeys(f"{workplace.home(out, result.kind)}/BACKEND/CHAPTER" for result in found)
+    return "\n".join(["", f"Figures and tables are in {' and '.join(homes)}. What next?", *lines])

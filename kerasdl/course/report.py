@@ -1,11 +1,9 @@
-"""How are results shown? All numbers of a run, and backends side by side, as tables of 80 columns and more.
+"""How are results shown? All numbers of a run, as tables of 80 columns and more.
 
 Results go in; tables are printed.
 """
 
-import math
 import sys
-from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -106,70 +104,6 @@ def _legend(found: list[Result]) -> str:
 def mark(good: bool) -> Text:
     """Return a tick or a cross."""
     return Text("✓", style="green") if good else Text("✗", style="red")
-
-
-def compare(found: list[Result], order: Sequence[str] = ()) -> bool:
-    """Print every check with its backends side by side; return whether all keep their tolerance.
-
-    Runs of one chapter are compared only where their settings, their mode, their data and their code are the
-    same.
-
-    Args:
-        found: results of any chapters and backends.
-        order: names of the chapters as they are to stand; others follow.
-    """
-    kept = True
-    backends = sorted({result.backend for result in found})
-    table = _table("")
-    for heading in (*backends, "apart", "at most"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    names = dict.fromkeys(result.chapter for result in found)
-    for chapter in sorted(names, key=lambda name: [*order, *names].index(name)):
-        runs = {result.backend: result for result in found if result.chapter == chapter}
-        unlike = _unlike(list(runs.values()))
-        table.add_row(mark(False) if unlike else "", Text(chapter, style="bold"))
-        if unlike:
-            kept = False
-            table.add_row("", f"not comparable: {unlike}")
-            continue
-        for name in dict.fromkeys(check.name for run in runs.values() for check in run.checks):
-            checks = {backend: check for backend, run in runs.items() if (check := _find(run, name))}
-            values = [check.measured for check in checks.values()]
-            # NaN hides from max and min, so it is looked for.
-            spread = max(values) - min(values) if all(map(math.isfinite, values)) else math.nan
-            tolerance = min(check.tolerance for check in checks.values())
-            ok = spread <= tolerance and len(checks) == len(runs)
-            kept &= ok
-            table.add_row(
-                "" if len(runs) == 1 else mark(ok),
-                f" {name}",
-                *[number(checks[b].measured, 6) if b in checks else "–" for b in backends],
-                number(spread, 2) if len(checks) > 1 else "",
-                number(tolerance, 2),
-            )
-    console().print(table)
-    console().print(
-        "apart: how far the backends lie apart; at most: how far they may. ✓ kept, ✗ not, – no such result.",
-        style="dim",
-    )
-    if len(backends) == 1:
-        console().print(
-            f"Only {backends[0]} has results here: run the chapters on another backend to compare."
-        )
-    return kept
-
-
-def _find(run: Result, name: str) -> Check | None:
-    return next((check for check in run.checks if check.name == name), None)
-
-
-def _unlike(runs: list[Result]) -> str:
-    """What differs between runs that must be equal, in words; empty where nothing does."""
-    for aspect in ("fast", "settings", "data", "code"):
-        values = {str(getattr(run, aspect)) for run in runs}
-        if len(values) > 1:
-            return f"{aspect} differ: " + "; ".join(f"{run.backend} {getattr(run, aspect)}" for run in runs)
-    return ""
 
 
 def duration(seconds: float | None) -> str:

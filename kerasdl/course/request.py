@@ -56,14 +56,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--devices", type=_whole, default=1, metavar="N", help="share every batch out among N devices"
     )
     parser.add_argument(
-        "--out", type=Path, default=files.RESULTS, metavar="DIR", help=f"default: {files.RESULTS}"
+        "--out",
+        type=Path,
+        default=files.RESULTS,
+        metavar="DIR",
+        help=f"for the results, default: {files.RESULTS}; a chapter's earlier ones stand until it has ended",
     )
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Give a parser the options that choose a chapter's settings."""
     parser.add_argument(
-        "--fast", action="store_true", help="small settings: seconds a chapter instead of a minute"
+        "--fast",
+        action="store_true",
+        help="small settings: seconds a chapter instead of a minute; results go to DIR/fast",
     )
     parser.add_argument(
         "--set",
@@ -72,7 +78,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=VALUE",
         help="change settings, such as epochs=20 or hidden=64,32; `kerasdl list CHAPTER` shows a chapter's "
-        "settings and their values",
+        "settings and their values; results go to DIR/changed",
     )
 
 

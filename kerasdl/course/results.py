@@ -5,12 +5,14 @@ A chapter's run goes in as a :class:`Result` and out as ``results.json`` in its 
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kerasdl import files
+from kerasdl.course import screen, workplace
 
 FILE = "results.json"
 
@@ -113,6 +115,11 @@ class Result:
     checks: list[Check] = field(default_factory=list)
 
     @property
+    def kind(self) -> str:
+        """``"full"``, ``"fast"`` or, where a setting was changed, ``"changed"``."""
+        return "changed" if self.changed else "fast" if self.fast else "full"
+
+    @property
     def exact(self) -> list[Exact]:
         """What is known at any setting."""
         return [check for check in self.checks if isinstance(check, Exact)]
@@ -143,44 +150,133 @@ class Result:
 
 
 def load(path: Path) -> Result:
-    """Read a ``results.json``.
+    """Read a ``results.json``; its names are cleaned of what a terminal would take for commands.
 
     Raises:
         ValueError: the file is not one; the message names it and the mend.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        checks = [_check(**check) for check in record.pop("checks")]
-        return Result(**record, checks=checks)
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        return _read(Result, RESULT, json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, RecursionError) as error:
+        reason = screen.printable(f"{error}")[:200]
         raise ValueError(
-            f"{path} is not a result of this version ({error}): run the chapter again"
-        ) from error
+            f"{path} is not a result of this version ({reason}): run the chapter again"
+        ) from None
 
 
 def load_all(folder: Path) -> list[Result]:
-    """Read every result under ``folder/BACKEND/CHAPTER/``, ordered by path.
+    """Read every result under ``folder/BACKEND/CHAPTER/``, full, fast and changed ones, ordered by path.
 
     Raises:
         FileNotFoundError: there is none.
         ValueError: one of them cannot be read.
     """
-    paths = sorted(folder.glob(f"*/*/{FILE}"))
+    workplace.mend(folder)
+    homes = [workplace.home(folder, kind) for kind in workplace.KINDS]
+    paths = [path for home in homes for path in sorted(home.glob(f"[!.]*/*/{FILE}"))]
     if not paths:
         raise FileNotFoundError(f"no results under {folder}: make some with `kerasdl run --out {folder}`")
     return [load(path) for path in paths]
 
 
-def _check(kind: str, **fields: Any) -> Check:
-    for name in ("measured", "expected", "within", "tolerance", "reference", "full"):
-        if fields.get(name) is not None:
-            fields[name] = float(fields[name])
+def _read(kind: type, readers: dict[str, Callable[[Any], Any]], record: Any) -> Any:
+    """What a record says of a dataclass, each of its entries of its own kind."""
+    if not isinstance(record, dict):
+        raise ValueError(f"{record!r:.40} in place of an object")
+    fields = {}
+    for name, value in record.items():
+        if name not in readers:
+            raise ValueError(f"{name!r:.40} is not known")
+        try:
+            fields[name] = readers[name](value)
+        except (TypeError, OverflowError) as error:
+            raise ValueError(f"{name}={value!r:.40}") from error
+    return kind(**fields)
+
+
+def _check(record: Any) -> Check:
+    kind = record.get("kind") if isinstance(record, dict) else None
     if kind == "exact":
-        return Exact(**fields)
+        return _read(Exact, EXACT, record)
     if kind == "trained":
-        low, high = map(float, fields.pop("band"))
-        return Trained(band=(low, high), **fields)
-    raise ValueError(f"a check of kind {kind!r}")
+        return _read(Trained, TRAINED, record)
+    raise ValueError(f"a check of kind {kind!r:.40}")
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return screen.printable(value)
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not (isinstance(value, (int, float)) or value in ("nan", "inf", "-inf")):
+        raise TypeError
+    return float(value)
+
+
+def _perhaps(value: Any) -> float | None:
+    return None if value is None else _number(value)
+
+
+def _list(value: Any) -> list:
+    if not isinstance(value, list):
+        raise TypeError
+    return value
+
+
+def _band(value: Any) -> tuple[float, float]:
+    low, high = _list(value) if len(_list(value)) == 2 else (None, None)
+    return _number(low), _number(high)
+
+
+def _dict(value: Any, of: Callable[[Any], Any]) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError
+    return {screen.printable(name): of(entry) for name, entry in value.items()}
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """A setting: a number, a word, a truth value, or a list of these."""
+    if isinstance(value, list) and depth < 3:
+        return [_plain(entry, depth + 1) for entry in value]
+    if value is not None and not isinstance(value, (bool, int, float, str)):
+        raise TypeError
+    return value
+
+
+_TEXTS = partial(_dict, of=_text)
+_BOTH: dict[str, Callable[[Any], Any]] = {
+    "name": _text,
+    "measured": _number,
+    "tolerance": _number,
+    "source": _text,
+    "kind": _text,
+}
+EXACT = {**_BOTH, "expected": _number, "within": _number}
+TRAINED = {**_BOTH, "band": _band, "reference": _perhaps, "headline": _truth, "full": _perhaps}
+RESULT: dict[str, Callable[[Any], Any]] = {
+    "chapter": _text,
+    "backend": _text,
+    "fast": _truth,
+    "settings": partial(_dict, of=_plain),
+    "changed": lambda value: [_text(name) for name in _list(value)],
+    "held": _truth,
+    "code": _text,
+    "data": _TEXTS,
+    "versions": _TEXTS,
+    "seconds": _number,
+    "busy": _number,
+    "full_seconds": _perhaps,
+    "figures": _TEXTS,
+    "checks": lambda value: [_check(check) for check in _list(value)],
+}
 
 
 def _to_json(value: Any) -> Any:

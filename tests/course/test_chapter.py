@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kerasdl import course, files, plots
-from kerasdl.course import reached, report, request, results
+from kerasdl.course import compare, reached, request, results
 
 SETTINGS = {"epochs": 3, "rate": 0.5, "cell": "gru"}
 START = """
@@ -212,19 +212,30 @@ def test_a_notebook_is_told_in_the_same_words(chapter, monkeypatch, tmp_path):
     course.notebook(f"--fast --set rate=2 --out {tmp_path}")
     run = course.Chapter("tiny", SETTINGS, {"epochs": 1})
     assert (run.settings.epochs, run.settings.rate) == (1, 2.0)
-    assert run.folder == tmp_path / run.backend / "tiny-notebook"
+    run.finish()
+    assert run.folder == tmp_path / "changed" / run.backend / "tiny-notebook"
     with pytest.raises(course.Refused, match="not a whole number"):
         course.notebook("--devices 0")
     course.notebook()
     assert course.Chapter("tiny", SETTINGS, {"epochs": 1}).settings.epochs == 3
 
 
-def test_a_new_run_removes_what_the_last_one_found(chapter):
+def test_what_the_last_run_found_stands_until_the_next_one_ends(chapter):
+    last = chapter()
+    last.trained("error", 0.5, (0, 1))
+    last.finish()
     run = chapter()
-    run.trained("error", 0.5, (0, 1))
+    files.write(run.folder / "half.csv", "")
+    assert results.load(last.folder / "results.json").checks[0].measured == 0.5
+    run._leave()  # as at the end of a program that has not come to chapter.finish()
+    assert sorted(path.name for path in last.folder.iterdir()) == ["results.json"]
+    failed = last.folder.parents[1] / "failed" / run.backend / "tiny"
+    assert [path.name for path in failed.iterdir()] == ["half.csv"]
+    run = chapter()
     run.finish()
-    assert (run.folder / "results.json").exists()
-    assert not (chapter().folder / "results.json").exists()
+    assert run.folder == last.folder
+    assert results.load(run.folder / "results.json").checks == []
+    assert not failed.exists()
 
 
 def test_progress_reaches_a_listener(chapter, monkeypatch):
@@ -247,7 +258,7 @@ def stored(folder, backend, measured, name="error", **changes):
 def test_compare_holds_each_check_to_its_tolerance(tmp_path, other, kept):
     stored(tmp_path, "jax", 0.5)
     stored(tmp_path, "torch", other)
-    assert report.compare(results.load_all(tmp_path)) is kept
+    assert compare.compare(results.load_all(tmp_path)) is kept
 
 
 @pytest.mark.parametrize(
@@ -262,13 +273,13 @@ def test_compare_holds_each_check_to_its_tolerance(tmp_path, other, kept):
 def test_compare_refuses_unlike_runs(tmp_path, capsys, changes, words):
     stored(tmp_path, "jax", 0.5)
     stored(tmp_path, "torch", 0.5, **changes)
-    assert not report.compare(results.load_all(tmp_path))
+    assert not compare.compare(results.load_all(tmp_path))
     assert words in capsys.readouterr().out
 
 
 def test_one_backend_alone_compares_with_a_word(tmp_path, capsys):
     stored(tmp_path, "jax", 0.5)
-    assert report.compare(results.load_all(tmp_path))
+    assert compare.compare(results.load_all(tmp_path))
     assert "Only jax" in capsys.readouterr().out
 
 

@@ -87,9 +87,9 @@ def test_one_chapter_shows_what_it_printed(tutorials, run, tmp_path, backend):
     assert code == 0
     assert "speaking from inside" in said
     assert "0.25" in said
-    result = results.load(tmp_path / "out" / backend / "good" / "results.json")
-    assert result.settings == {"value": 0.25, "epochs": 3}
-    assert "speaking" in (tmp_path / "out" / backend / "good" / "output.txt").read_text()
+    folder = tmp_path / "out" / "changed" / backend / "good"
+    assert results.load(folder / "results.json").settings == {"value": 0.25, "epochs": 3}
+    assert "speaking" in (folder / "output.txt").read_text()
 
 
 @pytest.mark.parametrize("culprit", ["broken", "crash"])
@@ -99,11 +99,11 @@ def test_a_chapter_that_fails_does_not_stop_the_others(tutorials, run, tmp_path,
     assert code == 1
     assert f"failed: {culprit} on {backend}" in said
     assert {"broken": "the disk is full", "crash": "ended with code -9"}[culprit] in said
-    good = results.load(tmp_path / "out" / backend / "good" / "results.json")
+    good = results.load(tmp_path / "out" / "fast" / backend / "good" / "results.json")
     assert (good.fast, good.settings["epochs"]) == (True, 1)
-    log = (tmp_path / "out" / backend / culprit / "output.txt").read_text()
+    log = (tmp_path / "out" / "failed" / backend / culprit / "output.txt").read_text()
     assert {"broken": "OSError", "crash": "last words"}[culprit] in log
-    assert not (tmp_path / "out" / backend / culprit / "results.json").exists()
+    assert len(list((tmp_path / "out").glob("**/results.json"))) == 1
 
 
 def test_a_broken_exact_result_fails_any_run_in_one_line(tutorials, run):
@@ -175,7 +175,8 @@ def test_a_setting_goes_to_the_chapters_that_have_it(tutorials, run, tmp_path, b
     other.write_text(other.read_text().replace('"value": 0.5, ', ""))
     _, said = run("run", "--set", "value=0.125")
     assert "the disk is full" in said  # it started, without the setting that it does not have
-    assert results.load(tmp_path / "out" / backend / "good" / "results.json").settings["value"] == 0.125
+    found = results.load(tmp_path / "out" / "changed" / backend / "good" / "results.json")
+    assert found.settings["value"] == 0.125
 
 
 def test_a_backend_that_is_not_installed_gives_its_command(tutorials, run):
@@ -194,28 +195,180 @@ def test_an_unknown_command_gives_the_nearest(word, capsys):
     assert "did you mean" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is a signal on POSIX only")
-def test_an_interrupt_leaves_no_half_written_file(tutorials, tmp_path, backend):
-    folder = tutorials("good", "endless")
+@pytest.fixture
+def start(tmp_path):
+    """start(folder) runs a course in a process of its own, and returns when its endless chapter waits."""
+
+    def begin(folder):
+        code = (
+            "import signal, sys; from pathlib import Path; from kerasdl.course import cli, syllabus\n"
+            # What is started in the background is told to ignore an interrupt, and so would this be.
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+            f"syllabus.files.folder = lambda name: Path({str(folder)!r})\n"
+            f"sys.exit(cli.main(['run', '--out', {str(tmp_path / 'out')!r}]))"
+        )
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 120
+        logs = f".run-*/*/{sorted(folder.glob('[0-9]*.py'))[-1].stem[3:]}/output.txt"
+        while not any("waiting" in log.read_text() for log in (tmp_path / "out").glob(logs)):
+            assert time.monotonic() < deadline, "the endless chapter never started"
+            time.sleep(0.1)
+        return process
+
+    return begin
+
+
+def left(out):
+    return sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+
+
+signals = pytest.mark.skipif(os.name != "posix", reason="Ctrl-C and SIGTERM are signals on POSIX only")
+
+
+def alive(word):
+    """The processes whose command line holds this word."""
+    found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in found.splitlines() if word in line]
+
+
+@signals
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_leaves_no_half_written_file_and_no_process(
+    tutorials, start, tmp_path, backend, number, code
+):
+    process = start(tutorials("good", "endless"))
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "interrupted: 1 of 2" in said
+    assert left(tmp_path / "out") == [f"{backend}/good/output.txt", f"{backend}/good/results.json"]
+    assert alive(str(tmp_path)) == []
+
+
+@signals
+def test_a_killed_run_takes_its_worker_with_it_and_the_next_one_sweeps(
+    tutorials, start, run, tmp_path, backend
+):
+    process = start(tutorials("endless"))
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 60
+    while alive(str(tmp_path)):
+        assert time.monotonic() < deadline, alive(str(tmp_path))
+        time.sleep(0.1)
+    tutorials("good")
+    run("run", "good")
+    assert left(tmp_path / "out") == [f"{backend}/good/output.txt", f"{backend}/good/results.json"]
+
+
+@signals
+def test_an_interrupted_rerun_leaves_the_earlier_result(tutorials, run, start, tmp_path, backend):
+    folder = tutorials("good")
+    run("run")
+    good = tmp_path / "out" / backend / "good" / "results.json"
+    before = good.read_bytes()
+    script = folder / "01_good.py"
+    script.write_text(script.read_text().replace("chapter.finish()", BODIES["endless"]))
+    process = start(folder)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert good.read_bytes() == before
+
+
+def test_a_chapter_that_fails_shows_no_numbers_and_keeps_the_earlier_ones(tutorials, run, tmp_path, backend):
+    script = tutorials("good") / "01_good.py"
+    run("run", "--set", "value=0.25")
+    run("run")
+    before = left(tmp_path / "out")
+    script.write_text(script.read_text().replace("import os\n", "raise RuntimeError('before anything')\n"))
+    code, said = run("run")
+    assert code == 1
+    assert "before anything" in said
+    assert "0.5" not in said
+    assert left(tmp_path / "out") == sorted([*before, f"failed/{backend}/good/output.txt"])
+    # Nor is what the earlier run found taken for this one's.
+    out = tmp_path / "out"
+    code, said = run("compare", str(out))
+    assert code == 1
+    assert f"its last run on {backend} failed" in " ".join(said.split())
+    assert "its last run failed" in run("results", "--out", str(out))[1]
+
+
+def test_full_fast_and_changed_runs_do_not_replace_one_another(tutorials, run, tmp_path, backend):
+    tutorials("good")
+    for words in ([], ["--fast"], ["--set", "value=0.25"], ["--fast", "--set", "value=0.75"]):
+        run("run", *words)
+    places = {"": 0.5, "fast": 0.5, "changed": 0.75}
+    for place, value in places.items():
+        found = results.load(tmp_path / "out" / place / backend / "good" / "results.json")
+        assert (found.fast, found.settings["value"]) == (place != "", value)
+    assert run("results", "good", "--out", str(tmp_path / "out"))[1].count("good on") == 3
+
+
+def test_two_runs_at_once_each_show_their_own_numbers(tutorials, tmp_path, backend):
+    folder = tutorials("good")
+    script = folder / "01_good.py"
+    script.write_text(script.read_text().replace("print(", "time.sleep(0.5); print("))
     code = (
-        "import signal, sys; from pathlib import Path; from kerasdl.course import cli, syllabus\n"
-        # What is started in the background is told to ignore an interrupt, and so would this be.
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "import sys; from pathlib import Path; from kerasdl.course import cli, syllabus\n"
+        f"syllabus.files.folder = lambda name: Path({str(folder)!r})\n"
+        f"sys.exit(cli.main(['run', '--out', {str(tmp_path / 'out')!r}, '--set', 'value=' + sys.argv[1]]))"
+    )
+    values = ["0.125", "0.375", "0.625"]
+    running = [
+        subprocess.Popen([sys.executable, "-c", code, value], stdout=subprocess.PIPE, text=True)
+        for value in values
+    ]
+    for value, process in zip(values, running, strict=True):
+        said = process.communicate(timeout=120)[0]
+        assert process.returncode == 0, said
+        assert f"value={value}" in said
+        assert not any(f"value={other}" in said for other in values if other != value)
+    assert left(tmp_path / "out") == [
+        f"changed/{backend}/good/{name}" for name in ("output.txt", "results.json")
+    ]
+
+
+def test_an_out_that_can_hold_nothing_is_answered_before_anything_starts(tutorials, run, tmp_path):
+    folder = tutorials("good")
+    (tmp_path / "out").write_text("a file")
+    code, said = run("run")
+    assert code == 1
+    assert said.splitlines() == [f"kerasdl: --out {tmp_path / 'out'} is not a folder: give another"]
+    script = [sys.executable, str(folder / "01_good.py"), "--out", str(tmp_path / "out")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run(script, env=environment, capture_output=True, text=True)
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1)
+    assert "is not a folder: give another" in ended.stderr
+
+
+def test_a_module_of_ones_own_in_the_working_folder_is_not_python_s(tutorials, run, tmp_path, monkeypatch):
+    tutorials("good")
+    monkeypatch.chdir(tmp_path)
+    for name in ("random", "keras", "json"):
+        (tmp_path / f"{name}.py").write_text("print('I am not yours'); raise SystemExit(3)\n")
+    code, said = run("run")
+    assert code == 0, said
+    assert "I am not yours" not in said
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_screen_that_lacks_a_sign_shows_another(tutorials, tmp_path, encoding):
+    folder = tutorials("good", "learned")
+    code = (
+        "import sys; from pathlib import Path; from kerasdl.course import cli, syllabus\n"
         f"syllabus.files.folder = lambda name: Path({str(folder)!r})\n"
         f"sys.exit(cli.main(['run', '--out', {str(tmp_path / 'out')!r}]))"
     )
-    started = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    waiting = tmp_path / "out" / backend / "endless" / "output.txt.partial"
-    deadline = time.monotonic() + 120
-    while not (waiting.exists() and "waiting" in waiting.read_text()):
-        assert time.monotonic() < deadline, "the endless chapter never started"
-        time.sleep(0.1)
-    started.send_signal(signal.SIGINT)
-    said, _ = started.communicate(timeout=60)
-    assert started.returncode == 130
-    assert "interrupted: 1 of 2" in said
-    left = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*") if p.is_file())
-    assert left == [f"{backend}/good/output.txt", f"{backend}/good/results.json"]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    assert ended.returncode == 0, ended.stderr
+    assert b"learned" in ended.stdout
+    assert ended.stderr == b""
+    script = [sys.executable, str(folder / "01_good.py"), "--out", str(tmp_path / "out")]
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    ended = subprocess.run(script, env=environment, capture_output=True)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_compare_reads_what_run_wrote(tutorials, run, tmp_path, capsys, backend):
@@ -266,7 +419,7 @@ def test_a_run_of_several_chapters_ends_on_a_page_of_80_columns(tutorials, run, 
     folder = tutorials("good", "learned")
     code, said = run("run", "--fast")
     assert code == 0
-    assert max(map(len, said.splitlines())) <= max(80, len(str(tmp_path)) + 60)
+    assert max(map(len, said.splitlines())) <= max(80, len(str(tmp_path)) + 65)
     page = said[said.index("exact") :]
     for words in ("01 Chapter good", "02 Chapter learned", "1 of 1", "accuracy", "0.875", "in full"):
         assert words in page, words

@@ -70,7 +70,7 @@ def test_the_fast_course_can_be_read_at_80_columns_and_shows_no_empty_figure(tmp
 
     assert cli.main(["run", "--fast", "--out", str(tmp_path)]) == 0
     for result in results.load_all(tmp_path):
-        folder = tmp_path / result.backend / result.chapter
+        folder = tmp_path / "fast" / result.backend / result.chapter
         log = (folder / "output.txt").read_text(encoding="utf-8")
         wide = [line for line in log.splitlines() if len(line) > 80 and str(tmp_path) not in line]
         assert not wide, (result.chapter, wide[:3])

@@ -97,7 +97,7 @@ def test_a_real_chapter_on_two_devices_stays_within_its_tolerances(name, tmp_pat
     for number in ("1", "2"):
         out = tmp_path / number
         assert cli.main(["run", name, "--fast", "--devices", number, "--out", str(out)]) == 0
-        found[number] = results.load(out / BACKEND / name / results.FILE)
+        found[number] = results.load(out / "fast" / BACKEND / name / results.FILE)
     for one, two in zip(found["1"].checks, found["2"].checks, strict=True):
         assert one.name == two.name
         assert two.measured == pytest.approx(one.measured, rel=1e-4, abs=one.tolerance)

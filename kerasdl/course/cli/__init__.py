@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasdl import __version__, files
-from kerasdl.course import request
+from kerasdl.course import request, screen, signals
 
 DESCRIPTION = "The deep-learning foundations course, on TensorFlow, JAX or PyTorch."
 EPILOG = """\
@@ -28,14 +28,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
     0: all is well. 1: a chapter failed, backends disagree, or something is missing. 2: the command was not
-    understood. 130: interrupted.
+    understood. 130: interrupted. 143: asked to end by SIGTERM.
     """
+    screen.replace_unknown_signs()
+    signals.obey()
     try:
         options = _parser().parse_args(arguments)
         return options.run(options)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print("\ninterrupted", file=sys.stderr)
-        return 130
+        return signals.exit_code(interrupt)
     except (ValueError, OSError, ModuleNotFoundError) as error:
         # What a user can mend arrives as one line; anything else is a fault of ours and keeps its traceback.
         print(f"kerasdl: {error}", file=sys.stderr)
@@ -98,7 +100,9 @@ def _parser() -> argparse.ArgumentParser:
         "compare",
         "hold the backends' stored results side by side",
         "Each result of each chapter on the backends that it has run on, how far they lie apart, and how far "
-        "they may. Exit code 1 where they lie further apart. First: `kerasdl run --backend all`.",
+        "they may; full, fast and changed runs each for themselves. Exit code 1 where they lie further "
+        "apart, and where a chapter is missing on a backend, failed, or found nothing. First: "
+        "`kerasdl run --backend all`.",
     )
     command.add_argument("folder", nargs="?", type=Path, help="where they are (default: as --out)")
     _add_out(command)
@@ -189,11 +193,15 @@ def _notebook(options: argparse.Namespace) -> int:
 
 
 def _results(options: argparse.Namespace) -> int:
-    from kerasdl.course import page, report, results
+    from kerasdl.course import page, report, results, workplace
 
-    chapters = page.chapters(results.load_all(options.out))
-    wanted = [_stored(name, list(chapters)) for name in options.chapter] or list(chapters)
-    report.show([result for name in wanted for result in chapters[name].values()])
+    found = results.load_all(options.out)
+    chapters = list(page.chapters(found))
+    wanted = [_stored(name, chapters) for name in options.chapter] or chapters
+    report.show([result for name in wanted for result in found if result.chapter == name])
+    for folder in workplace.failed(options.out):
+        if folder.name in wanted:
+            print(f"{folder.name} on {folder.parent.name}: its last run failed, see {folder}")
     return 0
 
 
@@ -209,10 +217,11 @@ def _stored(name: str, stored: Sequence[str]) -> str:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from kerasdl.course import report, results, syllabus
+    from kerasdl.course import compare, results, syllabus, workplace
 
-    order = [script.name for script in syllabus.scripts()]
-    return 0 if report.compare(results.load_all(options.folder or options.out), order) else 1
+    order, folder = [script.name for script in syllabus.scripts()], options.folder or options.out
+    found = results.load_all(folder)
+    return 0 if compare.compare(found, order, workplace.failed(folder)) else 1
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -3,34 +3,52 @@
 Names of chapters, backends and settings go in; the results of each chapter and a table of all come out.
 """
 
-import json
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from kerasdl import backends, names
-from kerasdl.course import compiled, page, reached, report, request, results, syllabus
+from kerasdl import backends, files, names
+from kerasdl.course import compiled, page, reached, report, request, results, signals, syllabus, workplace
+from kerasdl.course.cli.process import Worker
 
 LOG = "output.txt"
-PARTIAL_LOG = f"{LOG}.partial"
-GRACE_SECONDS = 5  # for a worker to clean up after Ctrl-C before it is killed
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What every chapter of a run has in common: see :func:`run`."""
+
+    fast: bool
+    settings: Sequence[str]
+    devices: int
+    out: Path
+    record: bool
+    keep: bool
 
 
 @dataclass
 class Outcome:
-    """How one chapter ended: an empty error is success."""
+    """How one chapter ended: an empty error is success.
+
+    Attributes:
+        script, backend: which chapter.
+        seconds: how long it took.
+        error: what went wrong, in a line.
+        folder: what it made, under its final name.
+        result: what it found, if it came so far.
+        log: what it printed.
+    """
 
     script: syllabus.Script
     backend: str
     seconds: float
     error: str
+    folder: Path
+    result: results.Result | None = None
+    log: str = ""
 
 
 def run(
@@ -51,7 +69,8 @@ def run(
         fast: use the chapters' fast settings.
         settings: ``NAME=VALUE`` words; each goes to the chapters that have such a setting.
         devices: on how many each model trains; on PyTorch torchrun starts a process for each.
-        out: results go to ``out/BACKEND/CHAPTER``.
+        out: results go to ``out/BACKEND/CHAPTER``, those of fast and changed runs beside it; see
+            :mod:`kerasdl.course.workplace`.
         record: hold full runs to their bands and keep what they reach beside the tutorials.
         keep: use what earlier runs compiled, and keep what this one compiles.
 
@@ -59,36 +78,35 @@ def run(
         ValueError: an unknown chapter, a setting that no chosen chapter has, a record of other runs than full
             ones.
         ModuleNotFoundError: a backend that is not installed.
+        OSError: ``out`` is a file, or can't be written.
     """
     named = {script.path: script for script in map(syllabus.find, chapters)}
     scripts = list(named.values()) or syllabus.scripts()
     _check_settings(settings, scripts)
     if record and (fast or settings):
         raise ValueError("--record keeps what full settings reach: leave --fast and --set out")
-    chosen = _backends(backend_names)
-    outcomes: list[Outcome] = []
-    single = len(scripts) == len(chosen) == 1
-    interrupted = False
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = report.console()
-    with Progress(*columns, console=console, transient=True) as progress:
-        bar = progress.add_task("starting", total=len(scripts) * len(chosen))
-        try:
-            for backend in chosen:
-                for event in _events(scripts, backend, fast, settings, devices, out, record, keep):
-                    if isinstance(event, Outcome):
-                        outcomes.append(event)
-                        progress.advance(bar)
-                        _say(console, event, out, whole=single)
-                    else:
-                        progress.update(bar, description=event)
-        except KeyboardInterrupt:
-            interrupted = True
-    found = [
-        results.load(path)
-        for done in outcomes
-        if (path := out / done.backend / done.script.name / results.FILE).exists()
-    ]
+    asked = Asked(fast, settings, devices, out, record, keep)
+    with workplace.Workplace(out) as place:
+        chosen = _backends(backend_names)
+        single = len(scripts) == len(chosen) == 1
+        outcomes: list[Outcome] = []
+        interrupt: KeyboardInterrupt | None = None
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        console = report.console()
+        with Progress(*columns, console=console, transient=True) as progress:
+            bar = progress.add_task("starting", total=len(scripts) * len(chosen))
+            try:
+                for backend in chosen:
+                    for event in _events(scripts, backend, asked, place):
+                        if isinstance(event, Outcome):
+                            outcomes.append(event)
+                            progress.advance(bar)
+                            _say(console, event, whole=single)
+                        else:
+                            progress.update(bar, description=event)
+            except KeyboardInterrupt as end:
+                interrupt = end
+    found = [done.result for done in outcomes if done.result]
     for result in found if record else ():
         if not result.broken:
             reached.record(scripts[0].path.parent, result)
@@ -96,25 +114,23 @@ def run(
         page.show(found, out)
     failed = [done for done in outcomes if done.error]
     for done in failed:
-        where = out / done.backend / done.script.name / LOG
         console.print(
-            f"failed: {done.script.name} on {done.backend}: {done.error} (see {where})",
+            f"failed: {done.script.name} on {done.backend}: {done.error} (see {done.folder / LOG})",
             style="red",
             soft_wrap=True,
         )
     if single and found:
-        console.print(f"Figures, tables and results are in {out}.", soft_wrap=True)
-    if interrupted:
+        console.print(f"Figures, tables and results are in {outcomes[0].folder}.", soft_wrap=True)
+    if interrupt is not None:
         console.print(f"interrupted: {len(outcomes)} of {len(scripts) * len(chosen)} chapters had ended")
-        return 130
+        return signals.exit_code(interrupt)
     return 1 if failed else 0
 
 
-def _say(console: Console, outcome: Outcome, out: Path, whole: bool) -> None:
+def _say(console: Console, outcome: Outcome, whole: bool) -> None:
     """A chapter asked for alone shows all it printed; one of many, a line."""
-    log = out / outcome.backend / outcome.script.name / LOG
-    if whole and log.exists():
-        console.print(log.read_text(encoding="utf-8"), soft_wrap=True)
+    if whole and outcome.log:
+        console.print(outcome.log, soft_wrap=True)
         return
     script = outcome.script
     line = f"{script.number} {script.name:<24} {report.duration(outcome.seconds):>8}   {outcome.backend}"
@@ -144,35 +160,20 @@ def _backends(wanted: Sequence[str]) -> list[str]:
 
 
 def _events(
-    scripts: Sequence[syllabus.Script],
-    backend: str,
-    fast: bool,
-    settings: Sequence[str],
-    devices: int,
-    out: Path,
-    record: bool,
-    keep: bool,
+    scripts: Sequence[syllabus.Script], backend: str, asked: Asked, place: workplace.Workplace
 ) -> Iterator[str | Outcome]:
     """Yield, as they come, lines that say what is going on, and each chapter's outcome.
 
     A worker that dies takes one chapter with it: another goes on with the rest.
     """
-    common = ["--backend", backend, "--devices", str(devices), "--out", str(out.absolute())]
-    common += ["--fast"] if fast else []
     waiting = list(scripts)
     while waiting:
-        jobs = [
-            {
-                "path": str(script.path),
-                "arguments": [*common, *_settings_for(script, settings)],
-                "record": record,
-            }
-            for script in waiting
-        ]
+        jobs = [_job(script, backend, asked) for script in waiting]
+        folder = place.folder / backend
         yield f"{backend}: starting"
         with (
-            compiled.Kept(backend if keep else "none") as kept,
-            _Worker(backend, jobs, devices, out, kept.environment) as worker,
+            compiled.Kept(backend if asked.keep else "none") as kept,
+            Worker(backend, jobs, asked.devices, folder, kept.environment) as worker,
         ):
             for event in worker:
                 script = waiting[0]
@@ -181,60 +182,46 @@ def _events(
                 elif event["event"] == "start":
                     yield f"{backend}: {script.name}"
                 else:
-                    yield Outcome(waiting.pop(0), backend, event["seconds"], event["error"])
-            if worker.process.returncode == 0:
+                    waiting.pop(0)
+                    yield _ended(script, backend, event["seconds"], event["error"], asked, place)
+            code = worker.process.returncode
+            if code == 0:
                 kept.keep()
         if waiting:
-            script = waiting.pop(0)
-            folder = out / backend / script.name
-            if (folder / PARTIAL_LOG).exists():
-                os.replace(folder / PARTIAL_LOG, folder / LOG)
-            yield Outcome(script, backend, 0.0, f"its process ended with code {worker.process.returncode}")
+            yield _ended(waiting.pop(0), backend, 0.0, f"its process ended with code {code}", asked, place)
 
 
-def _settings_for(script: syllabus.Script, settings: Sequence[str]) -> list[str]:
-    return [word for setting in _for(script, settings) for word in ("--set", setting)]
+def _job(script: syllabus.Script, backend: str, asked: Asked) -> dict:
+    words = ["--backend", backend, "--devices", str(asked.devices), "--out", str(asked.out.absolute())]
+    words += ["--fast"] if asked.fast else []
+    words += [word for setting in _for(script, asked.settings) for word in ("--set", setting)]
+    return {"path": str(script.path), "arguments": words, "record": asked.record}
 
 
-class _Worker:
-    """A process that runs chapters one after another and reports on its standard output."""
-
-    def __init__(self, backend: str, jobs: list[dict], devices: int, out: Path, variables: Mapping[str, str]):
-        environment = {**os.environ, **variables, "KERAS_BACKEND": backend, "PYTHONUTF8": "1"}
-        environment.setdefault("MPLBACKEND", "agg")
-        many = ["torch.distributed.run", "--standalone", f"--nproc-per-node={devices}", "-m"]
-        launcher = many if backend == "torch" and devices > 1 else []
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                *launcher,
-                "kerasdl.course.cli.worker",
-                str(out / backend),
-                json.dumps(jobs),
-            ],
-            env=environment,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
-        assert self.process.stdout
-        self._events = self.process.stdout
-
-    def __enter__(self) -> "_Worker":
-        return self
-
-    def __iter__(self) -> Iterator[dict]:
-        for line in self._events:
-            yield json.loads(line)
-        self.process.wait()
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
-            try:
-                self.process.wait(GRACE_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        self._events.close()
+def _ended(
+    script: syllabus.Script,
+    backend: str,
+    seconds: float,
+    error: str,
+    asked: Asked,
+    place: workplace.Workplace,
+) -> Outcome:
+    """Give what a chapter made its final name; where it failed, one beside the results."""
+    folder, result, log = place.folder / backend / script.name, None, ""
+    try:
+        if (folder / results.FILE).exists():
+            result = results.load(folder / results.FILE)
+        elif not error and not _for(script, asked.settings):
+            error = "it ended before chapter.finish()"
+        # Without results and without an error, training diverged at a changed setting, and said so.
+        kind = result.kind if result else workplace.FAILED if error else "changed"
+        final = workplace.home(asked.out, kind) / backend / script.name
+        if (folder / LOG).exists():
+            log = (folder / LOG).read_text(encoding="utf-8", errors="replace")
+        if str(folder) in log:  # a chapter that printed where its files are
+            log = log.replace(str(folder), str(final))
+            files.write(folder / LOG, log)
+        place.name(folder, kind, backend, script.name)
+    except (OSError, ValueError) as failure:  # a full disk, above all
+        error, final, result = error or f"{failure}", folder, None
+    return Outcome(script, backend, seconds, error, final, result, log)

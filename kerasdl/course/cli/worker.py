@@ -1,26 +1,31 @@
 """What happens in a backend's process? Chapters run here as ``__main__``, their output kept in files.
 
-Started by :mod:`kerasdl.course.cli.run` as ``python -m kerasdl.course.cli.worker OUT/BACKEND JOBS``;
-standard output carries one JSON event a line.
+Started by :mod:`kerasdl.course.cli.process` with the words FOLDER and JOBS: each chapter works in
+``FOLDER/CHAPTER``. Standard output carries one JSON event a line; standard input stays open for as
+long as whoever started this is there.
 """
 
+import contextlib
 import json
 import os
 import runpy
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 from kerasdl.course import chapter
-from kerasdl.course.cli.run import LOG, PARTIAL_LOG
+from kerasdl.course.cli.run import LOG
 
 
 def main() -> None:
     """Run each job in turn: one that fails stops no other."""
     out, jobs = Path(sys.argv[1]), json.loads(sys.argv[2])
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     # Under torchrun each device has a process that runs the chapters; the first one tells of them.
     rank = int(os.environ.get("RANK", 0))
     if rank:
@@ -36,20 +41,33 @@ def main() -> None:
     def progress(label: str, share: float) -> None:
         send("progress", label=label, share=share)
 
-    for job in jobs:
-        chapter.host = chapter.Host(Path(job["path"]).parent, progress, job["record"])
-        send("start")
-        started = time.perf_counter()
-        error = _run(out / Path(job["path"]).stem.partition("_")[2], job["path"], job["arguments"])
-        send("end", seconds=time.perf_counter() - started, error=error)
-    if rank:
-        shutil.rmtree(out, ignore_errors=True)
+    try:
+        for job in jobs:
+            folder = out / Path(job["path"]).stem.partition("_")[2]
+            folder.mkdir(parents=True, exist_ok=True)
+            chapter.host = chapter.Host(Path(job["path"]).parent, progress, job["record"], folder)
+            send("start")
+            started = time.perf_counter()
+            error = _run(folder, job["path"], job["arguments"])
+            send("end", seconds=time.perf_counter() - started, error=error)
+    finally:
+        if rank:
+            shutil.rmtree(out, ignore_errors=True)
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of standard input, which comes with the end of whoever started this, then end too."""
+    while os.read(0, 1):
+        pass
+    if hasattr(os, "killpg"):
+        os.killpg(0, signal.SIGKILL)  # with all that the chapter has started
+    else:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _run(folder: Path, path: str, arguments: list[str]) -> str:
     """Run one script with its output in ``folder``; return what went wrong in a line, or nothing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / PARTIAL_LOG, "w", encoding="utf-8") as log:
+    with open(folder / LOG, "w", encoding="utf-8") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     error = ""
@@ -58,7 +76,6 @@ def _run(folder: Path, path: str, arguments: list[str]) -> str:
     try:
         runpy.run_path(path, run_name="__main__")
     except KeyboardInterrupt:
-        (folder / PARTIAL_LOG).unlink()
         raise SystemExit(130) from None
     except SystemExit as end:
         error = _said(end)
@@ -69,11 +86,11 @@ def _run(folder: Path, path: str, arguments: list[str]) -> str:
         except SystemExit as end:  # a chapter's own words: see course.chapter
             error = _said(end)
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # on a full disk
+            sys.stdout.flush()
+            sys.stderr.flush()
     if "keras" in sys.modules:
         sys.modules["keras"].utils.clear_session()
-    os.replace(folder / PARTIAL_LOG, folder / LOG)
     return error
 
 
@@ -83,7 +100,3 @@ def _said(end: SystemExit) -> str:
         return ""
     print(end, file=sys.stderr)
     return f"{end}".partition(": ")[2] or f"ended with {end}"
-
-
-if __name__ == "__main__":
-    main()
