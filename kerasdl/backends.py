@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from kerasdl import names
+from kerasdl import files, names
 
 # Those that kerasdl has kernels for, and that train.
 NAMES = ("tensorflow", "jax", "torch")
@@ -32,7 +32,7 @@ def installed() -> list[str]:
 
 def install_command(name: str) -> str:
     """Return the command that installs a backend beside kerasdl."""
-    return f"pip install {name}" if name in OTHERS else f"pip install 'kerasdl[{name}]'"
+    return f"pip install {name}" if name in OTHERS else files.pip_install(name)
 
 
 def choose(name: str | None = None, train: bool = False) -> Choice:

@@ -25,7 +25,7 @@ from joblib.parallel import get_active_backend, register_parallel_backend
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from kerasdl import backends
+from kerasdl import backends, files
 
 PACKAGES = {"dask": "distributed", "ray": "ray"}
 # What limits a process's threads: BLAS and OpenMP (torch) by the first three, then TensorFlow, then JAX.
@@ -308,7 +308,7 @@ def _register() -> None:
 
     def missing(name: str) -> Callable:
         def refuse(**_: Any) -> None:
-            command = f"pip install 'kerasdl[{name}]'"
+            command = files.pip_install(name)
             raise ModuleNotFoundError(f"joblib backend {name!r} is not installed: {command}")
 
         return refuse

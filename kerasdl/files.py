@@ -27,6 +27,22 @@ def folder(name: str) -> Path:
     raise FileNotFoundError(f"folder {name!r} is missing from {_PACKAGE}: reinstall kerasdl")
 
 
+def pip_install(extra: str) -> str:
+    """Return the command that installs an extra, such as ``jax``, beside this installation.
+
+    A checkout is installed from where it lies, a wheel by the package's name.
+
+    Example:
+        >>> pip_install("jax").startswith("pip install '")
+        True
+    """
+    checkout = _PACKAGE.parent
+    if not (checkout / "pyproject.toml").is_file():
+        return f"pip install 'kerasdl[{extra}]'"
+    where = "." if Path.cwd() == checkout else checkout
+    return f"pip install '{where}[{extra}]'"
+
+
 def cache() -> Path:
     """Return the folder for downloaded data: ``KERASDL_CACHE``, else ``~/.cache/kerasdl``."""
     return Path(os.environ.get("KERASDL_CACHE") or Path.home() / ".cache" / "kerasdl")

@@ -155,7 +155,7 @@ def test_a_training_on_keras_s_numpy_backend_is_refused_in_one_line():
 
 def test_without_kernels_the_doctor_says_so_and_a_run_is_refused(tmp_path):
     done = on_numpy("-m", "kerasdl", "doctor")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr  # it cannot run the course
     said = " ".join(
         cells[1].strip() for line in done.stdout.splitlines() if len(cells := line.split("│")) > 2
     )
@@ -167,13 +167,13 @@ def test_without_kernels_the_doctor_says_so_and_a_run_is_refused(tmp_path):
 
 def test_no_backend_at_all_gives_the_command(machine):
     machine([])
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'kerasdl\[jax\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install '.+\[jax\]'"):
         backends.choose()
 
 
 def test_a_backend_that_is_missing_gives_its_command(machine):
     machine(["jax"], variable="torch")
-    with pytest.raises(ModuleNotFoundError, match=r"KERAS_BACKEND='torch' .*kerasdl\[torch\]"):
+    with pytest.raises(ModuleNotFoundError, match=r"KERAS_BACKEND='torch' .*\[torch\]"):
         backends.choose()
 
 

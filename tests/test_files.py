@@ -38,3 +38,12 @@ def test_folders_are_found_and_a_missing_one_says_so():
     assert files.folder("data").is_dir()
     with pytest.raises(FileNotFoundError, match="reinstall"):
         files.folder("nowhere")
+
+
+def test_a_checkout_is_installed_from_where_it_lies_and_a_wheel_by_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_PACKAGE", tmp_path / "kerasdl")
+    assert files.pip_install("jax") == "pip install 'kerasdl[jax]'"
+    files.write(tmp_path / "pyproject.toml", "")
+    assert files.pip_install("jax") == f"pip install '{tmp_path}[jax]'"
+    monkeypatch.chdir(tmp_path)
+    assert files.pip_install("jax") == "pip install '.[jax]'"

@@ -66,6 +66,11 @@ from kerasdl import datasets, models, plots, scratch, training
 #   Both means begin at 0 and are therefore too small in the first steps; dividing by $1 - \beta^t$ at step
 #   $t$ corrects that. The usual values are $\beta_1 = 0.9$ and $\beta_2 = 0.999$.
 #
+# Look at Adam's first step. There $\hat m = g$ and $\hat s = g^2$, so the step is $\eta\, g / |g|$: its
+# length is $\eta$, and of the gradient only the sign is left. Later, where gradients keep their sign the
+# steps stay about as long, and where the sign changes again and again $\hat m$ averages to little and the
+# steps become short.
+#
 # ## From scratch
 #
 # Each rule is a few lines in `kerasdl.scratch`. Its docstring says who found it and where Keras departs from
@@ -151,6 +156,12 @@ chapter.figure(
 #
 # $$\eta_{\text{SGD}} < \frac{2}{L}, \qquad \eta_{\text{momentum}} < \frac{2(1 + \mu)}{L}, \qquad
 # \eta_{\text{Nesterov}} < \frac{2(1 + \mu)}{L(1 + 2\mu)}.$$
+#
+# The first is quickly seen: in a direction of curvature $L$ the gradient is $L y$, so a step multiplies $y$
+# by $1 - \eta L$, and $y$ shrinks as long as that lies between −1 and 1. With a velocity it is a pair of
+# numbers, $y$ and $v$, that a step multiplies by a matrix, and both of its eigenvalues must be smaller than 1
+# in size. So momentum nearly doubles the largest rate, while Nesterov's look ahead makes it smaller than that
+# of SGD.
 #
 # We look for them by halving an interval: does $y$ still shrink in the second half of 400 steps?
 

@@ -157,7 +157,7 @@ ways = {
     "optimizer, weight_decay=λ": train(models.linear(settings.inputs), weight_decay=λ, epochs=some)[1],
 }
 apart = {name: np.abs(weights - by_hand).max() for name, weights in ways.items()}
-print(f"farthest from the penalty by hand after {some} epochs, over all weights and the bias:")
+print(f"farthest of any weight from the penalty by hand after {some} epochs:")
 chapter.table(pd.Series(apart, name="difference"), digits=2)
 
 # %% [markdown]
@@ -167,8 +167,8 @@ chapter.table(pd.Series(apart, name="difference"), digits=2)
 #
 # ## What happened
 #
-# Without decay, and with it, for all epochs. (Put a `keras.Sequential` of your own in place of the builder;
-# `train` sets its weights to our start, so let it be one `Dense` layer.)
+# Without decay, and with it, for all epochs. (Put a `keras.Sequential` of your own in place of the builder.
+# Since `train` sets its weights to our start, let it be a `keras.Input` and one `Dense` layer.)
 
 # %%
 runs = {value: train(models.linear(settings.inputs, l2=value / 2)) for value in (0, λ)}
@@ -204,6 +204,16 @@ print(f"{free} directions are free; a start of N(0, 1) has √{free} = {free**0.
 #
 # For each λ: what gradient descent reaches in these steps, and the exact minimiser, which for a linear model
 # is **ridge regression**: with $n$ centred examples, $w = (X^\top X + n\lambda I)^{-1} X^\top y$.
+#
+# What does it do to the directions that the examples do know? Along an eigenvector of $X^\top X$ with
+# eigenvalue $s$, plain least squares would find some number, and ridge takes the share $s / (s + n\lambda)$
+# of it. A direction that the examples show well, with a large $s$, keeps nearly all; one they hardly show is
+# pulled to 0; and one they do not show at all, $s = 0$, is 0. Decay is a matter of degree: the less the data
+# say, the more the penalty does.
+#
+# There is a second way to read λ. Suppose that we believed, before seeing any data, that each weight is drawn
+# from $N(0, \tau^2)$. Then the likeliest weights, given the examples, are those of ridge regression with
+# $\lambda = \sigma^2 / (n \tau^2)$. More noise asks for more decay, and more examples for less.
 
 
 # %%
@@ -236,9 +246,9 @@ print(f"test loss of ridge, at best: {best.min():.4f}, at λ = {best.idxmin():g}
 print(f"test loss with all weights 0: {nothing:.4f}")
 
 # %% [markdown]
-# With a small λ these few steps do not reach the minimiser: a start is forgotten only after several times
-# $1 / (\eta\lambda)$ steps. So this setting stops early as well as decaying, and the two are hard to tell
-# apart.
+# With a small λ these few steps do not reach the minimiser: a start is forgotten only after several times $1
+# / (\eta\lambda)$ steps. So this setting stops early as well as decaying, and the two are hard to tell apart.
+# In the left panel compare the two curves of the test loss: where they meet, the steps have sufficed.
 #
 # And compare the two last numbers. Whoever learns nothing and predicts the mean, all weights zero, has a test
 # loss of about $\tfrac12 \cdot 200 \cdot 0.01^2 = 0.01$. The best λ is hardly better: twenty examples cannot

@@ -60,6 +60,11 @@ x_test, y_test = pictures.x_test.reshape(len(pictures.x_test), -1), pictures.y_t
 # trains another of these thinned networks, and all share the same weights. The whole network at test time
 # stands in for their average.
 #
+# How much noise is that? The next layer adds up many units. If $n$ of them contribute about equally, the sum
+# keeps its expectation, and its standard deviation is $\sqrt{p / (1 - p) / n}$ of it: with 256 units and $p =
+# \tfrac12$ one sixteenth. What rests on many units hardly notices. What rests on a single one is gone in half
+# of the steps. So the noise is small for a crowd and ruinous for a clique, and that is the point.
+#
 # The rate $p$ is a hyperparameter, chosen before training: 0 is no dropout, and at 1 nothing is left to learn
 # with.
 #
@@ -216,10 +221,17 @@ for kind, share in gain.items():
 # %% [markdown]
 # ## At test time
 #
+# In which sense does the whole network stand in for the average? With a single layer of dropout in front of a
+# softmax it is exact: the whole layer's probabilities are the normalised *geometric* mean of those of all
+# thinned ones, because the logits of the whole are the mean of the thinned logits. With more layers it is an
+# approximation, and how good it is can only be measured.
+#
 # The network that was trained last has seen the mistaken labels, with dropout. There are three ways to ask
 # it: whole, as the layer does by itself; with dropout left on, a mistake that costs accuracy and gives
 # another answer each time; and by what the whole network stands in for, the average of many thinned networks'
-# probabilities.
+# probabilities. The last is dear, since every answer costs all the passes that are averaged. But it has a use
+# of its own: where the thinned networks contradict each other, the answer is to be doubted (Gal and
+# Ghahramani, 2016).
 
 # %%
 model = networks["with dropout"][0]

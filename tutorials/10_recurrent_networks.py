@@ -183,6 +183,12 @@ print(f"in blocks of {settings.block} the gradient is {apart(truncated, by_hand)
 # by exactly $\rho^k$. If $U$ is a random matrix with that radius, the norm may go its own way for a while,
 # and then follows $\rho^k$ too.
 #
+# Why may it go its own way? The eigenvectors of a rotation stand at right angles, and so each part of the
+# gradient shrinks or grows by itself. Those of a random matrix lean on each other: a short vector may be the
+# difference of two long ones, and as these turn against each other it grows, although each of them shrinks.
+# After some steps the longest eigenvalue has outlived all others, and only $\rho^k$ is left. So read the
+# second panel from right to left: its slope at the right is what theory says, its beginning is not.
+#
 # We measure with $W = I$, so that the gradient at the input of each step is what reaches that step.
 
 
@@ -335,6 +341,11 @@ chapter.figure("cliff", figure)
 # The dots are the first twenty-five steps, and both paths start along the same way. Without clipping, meeting
 # the cliff throws the weights far off; with clipping they go on in short steps.
 #
+# Why clip and not simply choose a smaller learning rate? A rate small enough for the cliff would be hundreds
+# of times too small for everywhere else, and descent would hardly move. Clipping takes short steps only where
+# the gradient is long. It says: at such a place the gradient tells the direction, but its length tells
+# nothing about how far that direction holds.
+#
 # In Keras clipping is `global_clipnorm=`. Mind the name: `clipnorm=` clips every array by itself, so large
 # ones shrink while small ones stay, and the step turns away from the gradient. One step of each shows it.
 
@@ -357,10 +368,11 @@ for option in ("global_clipnorm", "clipnorm"):
 # ## Time and memory grow with the length
 #
 # The tape holds every state of every sequence in the batch, and the backward loop is as long as the forward
-# one. So with the sequence in one piece the memory grows in proportion to its length; in blocks, each
-# backward before the next forward, it stays where it is. The time grows either way, and no number of cores
-# helps: step $t$ cannot begin before step $t - 1$ is done. Python can tell how much memory its arrays took at
-# most, and a clock the rest.
+# one. For a book of half a million characters and 256 units, in numbers of four bytes, that is half a
+# gigabyte for a single sequence. So with the sequence in one piece the memory grows in proportion to its
+# length; in blocks, each backward before the next forward, it stays where it is. The time grows either way,
+# and no number of cores helps: step $t$ cannot begin before step $t - 1$ is done. Python can tell how much
+# memory its arrays took at most, and a clock the rest.
 
 
 # %%
@@ -415,6 +427,12 @@ chapter.figure("memory", figure)
 # For a window of $k$ values the best *linear* predictor can be computed, from the autocovariance
 # $r_j = \tfrac12 \cos(2\pi j / p) + \sigma^2\,[j = 0]$ of the series: solve $R a = r$, and the error that is
 # left is $r_0 - r^\top a$.
+#
+# Where do these equations come from? The error $\operatorname{E}[(y_t - \sum_j a_j y_{t-j})^2]$ is a
+# quadratic function of the $a_j$, and where its slope is 0, each lag gives one equation: $\sum_j r_{i-j}\,
+# a_j = r_i$. Any series whose autocovariance is known has its best linear predictor in this way (Yule, 1927).
+# So for once we know beforehand what a network can reach, and whether it is the training or the window that
+# falls short.
 
 # %%
 warm_up = max(100, *settings.windows)  # values that are read before the first prediction counts
@@ -530,8 +548,11 @@ chapter.figure("series", plots.panels(shown, "steps left alone", labels))
 # need not be linear.
 #
 # Left alone, small errors feed on themselves. A network that has learned the period a little too long falls
-# behind a little more with every wave, and one that read the phase badly is behind from the start. A good
-# prediction of the next step does not promise a good one a hundred steps on: compare the columns.
+# behind a little more with every wave, and one that read the phase badly is behind from the start. Behind by
+# an angle $\varphi$, it errs by $1 - \cos\varphi$ in the mean of squares: at 9° that is 0.01, at 60° it is ½,
+# no better than always saying 0, and at 90° it is 1. With a period of 40, a wave that is 1 % too long is 9°
+# behind after a hundred steps. A good prediction of the next step does not promise a good one a hundred steps
+# on: compare the columns.
 #
 # A perceptron with a long window is a strong rival on a short, regular past, and it sees all its windows at
 # once instead of step after step. But someone had to choose the window.

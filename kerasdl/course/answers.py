@@ -175,7 +175,7 @@ def read(script: Script) -> list[Answer]:
 
 
 def readable(text: str, width: int = 80) -> str:
-    """Return an answer's text with its prose in lines of at most this width; what stands in blocks is kept.
+    """Return an answer's text with its prose and its commands in lines of at most this width; code is kept.
 
     Example:
         >>> print(readable("One two\\nthree.\\n\\n```sh\\na   b\\n```", width=8))
@@ -188,6 +188,8 @@ def readable(text: str, width: int = 80) -> str:
     """
     written = []
     for part in re.split(r"(^```.*?^```$)", text, flags=re.MULTILINE | re.DOTALL):
+        if part.startswith("```sh"):
+            part = "\n".join(_folded(line, width) for line in part.splitlines())
         if part.startswith("```"):
             written.append(part)
             continue
@@ -196,6 +198,12 @@ def readable(text: str, width: int = 80) -> str:
             pieces = re.split(r"\n(?=Shows:|Prints:|[-*] |\d+\. |\|)", paragraph)
             written.append("\n".join(textwrap.fill(" ".join(piece.split()), width) for piece in pieces))
     return "\n\n".join(written)
+
+
+def _folded(command: str, width: int) -> str:
+    """A command in lines that a shell reads as one."""
+    pieces = textwrap.wrap(command, width - 2, subsequent_indent="    ", break_on_hyphens=False)
+    return " \\\n".join(pieces)
 
 
 def parse(text: str, name: str = "answers") -> list[Answer]:

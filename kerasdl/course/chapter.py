@@ -31,11 +31,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace, TracebackType
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kerasdl import backends, files, names
-from kerasdl.course import reached, request, results, screen, signals, workplace
+from kerasdl.course import mistakes, reached, request, results, screen, signals, tables, workplace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,12 +100,14 @@ class Chapter:
         if self._script:
             screen.replace_unknown_signs()
             signals.obey()
+        self._course = host.tutorials if host else files.folder("tutorials")
+        own, code = _own(self._script, name, self._course)
         try:
             asked = request.read(self._script)
             chosen = {
                 **settings,
                 **(fast or {} if asked.fast else {}),
-                **request.overrides(asked.set, settings),
+                **request.overrides(asked.set, settings, name if own else None),
             }
             if asked.fast:
                 # Few steps, many programs: to optimise these (JAX, TensorFlow) takes longer than it saves.
@@ -121,8 +123,6 @@ class Chapter:
             raise SystemExit(2) from None
         self.name, self.fast, self.backend = name, asked.fast, choice.name
         self.settings = SimpleNamespace(**chosen)
-        self._course = host.tutorials if host else files.folder("tutorials")
-        own, code = _own(self._script, name, self._course)
         called = name if own else _called(self._script, name)
         declared = {**settings, **(fast or {} if asked.fast else {})}
         changed = [setting for setting in declared if chosen[setting] != declared[setting]]
@@ -139,7 +139,8 @@ class Chapter:
         self._result.held = unedited and not asked.fast and chosen == settings
         if self._script and (asked.set or not own):
             # A copy may be wrong anywhere, and shows where; of the chapter itself only a setting can.
-            sys.excepthook = partial(_explain, f"{called}, {' '.join(asked.set)}" if own else "")
+            words = " ".join(asked.set)
+            sys.excepthook = partial(mistakes.explain, self._script, f"{called}, {words}" if own else "")
         self._started = time.perf_counter(), time.process_time()
         many = f", {asked.devices} devices" if asked.devices > 1 else ""
         print(f"{called} on {choice.name} ({choice.reason}){', fast' if asked.fast else ''}{many}")
@@ -203,10 +204,9 @@ class Chapter:
         if _in_notebook():
             from IPython.display import display
 
-            display(frame.map(lambda entry: _readable(entry, digits)))
+            display(frame.map(lambda entry: tables.readable(entry, digits)))
             return
-        readers = [lambda entry: _readable(entry, digits)] * len(frame.columns)
-        print(frame.to_string(line_width=80, formatters=readers))
+        print(tables.text(frame, digits))
 
     def history(self, name: str, table: "pd.DataFrame | pd.Series") -> None:
         """Save a training history or any other pandas table as ``NAME.csv``."""
@@ -309,19 +309,6 @@ class Chapter:
         self._workplace.close()
 
 
-def _explain(
-    changed: str, kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:
-    """Say in a line what a changed setting led to: training that diverges is a finding, the rest an error."""
-    if issubclass(kind, FloatingPointError):
-        print(f"\ntraining stopped: {error}", flush=True)
-        raise SystemExit(0)
-    if changed and issubclass(kind, Exception):
-        reason = " ".join(f"{error}".split()) or kind.__name__
-        raise SystemExit(f"{changed}: the chapter cannot run like this: {reason}")
-    sys.__excepthook__(kind, error, trace)
-
-
 class OutOfBand(request.Refused, AssertionError):
     """An exact result is broken, or a full run's trained one left its band."""
 
@@ -372,13 +359,6 @@ def _notebook_progress() -> Callable[[str, float], None]:
         handle.update({"text/plain": f"{label}: {done}"}, raw=True)
 
     return tell
-
-
-def _readable(entry: Any, digits: int) -> str:
-    """A table's entry; numbers with so many significant digits, whole ones whole."""
-    if not isinstance(entry, float):  # NumPy's floats of 64 bits are floats, too
-        return str(entry)
-    return str(int(entry)) if entry.is_integer() and abs(entry) < 1e6 else f"{entry:.{digits}g}"
 
 
 def _share_out(asked: Namespace) -> None:

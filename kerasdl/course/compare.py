@@ -50,15 +50,15 @@ def compare(found: Sequence[Result], order: Sequence[str] = (), failed: Sequence
         backends = sorted({backend for chapter in runs.values() for backend in chapter})
         if len({result.kind for result in found}) > 1:
             paper.print(f"\n{kind} runs", style="bold")
+        if len(backends) == 1:
+            paper.print(
+                f"Only {backends[0]} has {kind} runs here: run the chapters on another backend to compare."
+            )
         table = _Table([*backends, "apart", "at most"])
         for chapter in _sorted(runs, order):
             kept &= _add(table, chapter, runs[chapter], backends, lost)
         compared |= len(backends) > 1
         paper.print(table.text(paper.width), soft_wrap=True)
-        if len(backends) == 1:
-            paper.print(
-                f"Only {backends[0]} has {kind} runs here: run the chapters on another backend to compare."
-            )
     chapters = {(result.backend, result.chapter) for result in found}
     for (backend, chapter), path in sorted(lost.items()):
         if (backend, chapter) not in chapters:

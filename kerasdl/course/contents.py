@@ -25,26 +25,30 @@ def settings(scripts: Sequence[Script]) -> str:
 
 
 def _chapter(script: Script) -> list[str]:
-    title = textwrap.wrap(script.title, max(20, _width() - MARGIN))
+    title = textwrap.wrap(script.title, max(20, width() - MARGIN))
     first = f"{script.number}  {script.name}"
     lines = [f"{first:<{MARGIN}}{title[0]}", *[" " * MARGIN + line for line in title[1:]]]
     return [*lines, f"    {_relative(script.path)} · {_minutes(script)}"]
 
 
 def _settings(script: Script) -> str:
-    wide = max(len(f"{name}={value!r}") for name, value in {**script.settings, "setting": ""}.items())
+    written = {name: f"{name}={value!r}" for name, value in script.settings.items()}
+    # Beside a setting that is very long the fast ones would lie far out.
+    wide = min(max(10, *map(len, written.values())), width() - 24)
     lines = [
-        f"{script.number}  {script.title}",
-        *textwrap.wrap(script.summary, _width(), initial_indent="    ", subsequent_indent="    "),
+        *textwrap.wrap(f"{script.number}  {script.title}", width(), subsequent_indent="    "),
+        *textwrap.wrap(script.summary, width(), initial_indent="    ", subsequent_indent="    "),
         f"    {_relative(script.path)} · {_minutes(script)} in full",
         "",
         f"    {'setting':<{wide}}  with --fast",
     ]
-    for name, value in script.settings.items():
+    for name, setting in written.items():
         fast = f"{script.fast[name]!r}" if name in script.fast else ""
-        lines.append(f"    {f'{name}={value!r}':<{wide}}  {fast}".rstrip())
+        together = f"    {setting:<{wide}}  {fast}".rstrip()
+        lines += [together] if len(together) <= width() else [f"    {setting}", f"    {'':<{wide}}  {fast}"]
     first = next(iter(script.settings))
-    return "\n".join([*lines, "", f"    kerasdl run {script.name} --set {first}=… changes one of them"])
+    lines += ["", f"    kerasdl run {script.name} --set {first}=…", "    changes one of them"]
+    return "\n".join(lines)
 
 
 def _minutes(script: Script) -> str:
@@ -60,5 +64,6 @@ def _relative(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _width() -> int:
+def width() -> int:
+    """Return how many columns the terminal has, at least 60; 80 where the output is a file."""
     return max(60, shutil.get_terminal_size().columns)

@@ -92,7 +92,11 @@ def _named(check: Check) -> Text:
 
 
 def _legend(found: list[Result]) -> str:
-    said = ["✓ holds, ✗ does not, – unknown. In brackets: the source of the expected or reference value."]
+    said = [
+        "✓ holds, ✗ does not, – unknown. In brackets: the source of the expected or reference value.",
+        "within: how far from the expected value the measured one may lie. band: the least and the greatest "
+        "that the chapter's full setting may reach. reference: what was published, or what theory says.",
+    ]
     if any(not result.held for result in found):
         said.append(
             "in full: what the chapter's full setting reached when it was last recorded on such data. Only a "

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from kerasdl import backends, files, names
+from kerasdl.course import limits
 
 _in_notebook = ""  # the words given to notebook()
 
@@ -139,11 +140,18 @@ def _whole(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
 
 
-def overrides(assignments: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Any]:
+def overrides(
+    assignments: Sequence[str], settings: Mapping[str, Any], chapter: str | None = None
+) -> dict[str, Any]:
     """Read ``NAME=VALUE`` words into settings, each of the kind that its default is.
 
+    Args:
+        assignments: the words.
+        settings: each setting and its default.
+        chapter: one of the course's own, whose settings have limits.
+
     Raises:
-        Refused: no ``=``, an unknown name, or a value of another kind.
+        Refused: no ``=``, an unknown name, a value of another kind or beyond the setting's limits.
 
     Example:
         >>> overrides(["epochs=20", "cells=gru,lstm"], {"epochs": 100, "cells": ("rnn",)})
@@ -157,6 +165,11 @@ def overrides(assignments: Sequence[str], settings: Mapping[str, Any]) -> dict[s
         if name not in settings:
             raise Refused(f"setting={name!r} is not known; {names.nearest(name, settings)}")
         chosen[name] = _parse(name, text, settings[name])
+        if chapter:
+            try:
+                limits.hold(chapter, name, chosen[name], settings[name])
+            except ValueError as error:
+                raise Refused(str(error)) from None
     return chosen
 
 

@@ -12,7 +12,12 @@ def snapshot(model: keras.Model) -> list[tuple]:
     That is the model's weights, its random layers' states and its optimizer's. A model compiled once and
     put back with :func:`restore` trains again without a new trace, and without the memory that a fresh
     model for each run would leave behind.
+
+    Raises:
+        ValueError: the model has no weights yet.
     """
+    if not model.built:
+        raise ValueError(f"model={model.name!r} has no weights yet: begin it with keras.Input, or build it")
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     return [(v, keras.ops.convert_to_numpy(v)) for v in [*model.variables, *model.optimizer.variables]]

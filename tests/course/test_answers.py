@@ -117,6 +117,15 @@ def test_answers_are_shown_when_asked_for(capsys):
     assert "give a number from 1 to" in capsys.readouterr().err
 
 
+def test_a_folded_command_is_still_one():
+    words = " ".join(f"--set setting_{number}={number}" for number in range(9))
+    shown = answers.readable(f"Type:\n\n```sh\nkerasdl run tiny {words}\n```", 60)
+    assert max(map(len, shown.splitlines())) <= 60
+    command = shown.partition("```sh\n")[2].partition("\n```")[0]
+    # To a shell a backslash at the end of a line joins it with the next.
+    assert command.replace("\\\n", "").split() == ["kerasdl", "run", "tiny", *words.split()]
+
+
 def run(words: list[str], folder: Path) -> str:
     """Run a command where its results go to this folder; return its output."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sys.path))}

@@ -34,7 +34,7 @@ BODIES = {
     "broken": "raise OSError('the disk is full')\n",
     "crash": "os.write(1, b'last words')\nos.kill(os.getpid(), 9)\n",
     "diverging": "raise FloatingPointError('loss is inf after epoch 2: lower the learning rate')\n",
-    "choosy": "if chapter.settings.epochs < 1:\n    raise ValueError('epochs=0: give at least 1')\n"
+    "choosy": "if chapter.settings.epochs > 50:\n    raise ValueError('epochs=99: give at most 50')\n"
     "chapter.exact('v', 0, within=0)\nchapter.finish()\n",
     "endless": "print('waiting', flush=True)\ntime.sleep(600)\n",
 }
@@ -133,15 +133,19 @@ def test_training_that_diverges_at_a_changed_setting_is_a_finding(tutorials, run
 
 def test_a_setting_that_a_chapter_cannot_have_is_answered_in_one_line(tutorials, run):
     folder = tutorials("choosy")
-    code, said = run("run", "choosy", "--set", "epochs=0")
+    code, said = run("run", "choosy", "--set", "epochs=99")
     assert code == 1
-    assert "choosy, epochs=0: the chapter cannot run like this: epochs=0: give at least 1" in said
+    assert "choosy, epochs=99: the chapter cannot run like this: epochs=99: give at most 50" in said
     assert "Traceback" not in said
     # A copy may be wrong anywhere, and shows where.
-    mine = files.write(folder.parent / "mine.py", (folder / "01_choosy.py").read_text())
-    words = [sys.executable, str(mine), "--set", "epochs=0", "--out", str(folder / "out")]
+    own = "def wrong(value):\n    return np_missing(value)\n\n\nwrong(1)\n"
+    mine = files.write(folder.parent / "mine.py", (folder / "01_choosy.py").read_text() + own)
+    words = [sys.executable, str(mine), "--set", "epochs=7", "--out", str(folder / "out")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    assert "Traceback" in subprocess.run(words, env=environment, capture_output=True, text=True).stderr
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
+    last = len(mine.read_text().splitlines())
+    place = f"mine.py, line {last} → {last - 3}: NameError: name 'np_missing' is not defined"
+    assert (done.returncode, done.stderr.splitlines()) == (1, [place])
 
 
 def test_training_that_diverges_at_the_chapters_own_settings_is_a_fault(tutorials, run):
@@ -158,6 +162,7 @@ def test_training_that_diverges_at_the_chapters_own_settings_is_a_fault(tutorial
         (["goood"], "chapter 'goood' is not known; did you mean 'good'?"),
         (["--set", "epoch=3"], "setting='epoch' is not known; did you mean 'epochs'?"),
         (["--set", "epochs=x"], "epochs='x' is not of the same kind"),
+        (["--set", "epochs=0"], "epochs=0: give a whole number of at least 1"),
     ],
 )
 def test_unknown_names_are_answered_before_anything_runs(tutorials, run, tmp_path, words, answer):
@@ -174,6 +179,7 @@ def test_a_setting_goes_to_the_chapters_that_have_it(tutorials, run, tmp_path, b
     other = folder / "02_broken.py"
     other.write_text(other.read_text().replace('"value": 0.5, ', ""))
     _, said = run("run", "--set", "value=0.125")
+    assert "value is no setting of 02: these run without it." in said
     assert "the disk is full" in said  # it started, without the setting that it does not have
     found = results.load(tmp_path / "out" / "changed" / backend / "good" / "results.json")
     assert found.settings["value"] == 0.125
@@ -186,7 +192,7 @@ def test_a_backend_that_is_not_installed_gives_its_command(tutorials, run):
         pytest.skip("every backend is installed here")
     code, said = run("run", "--backend", missing[0])
     assert code == 1
-    assert f"kerasdl[{missing[0]}]" in said
+    assert f"[{missing[0]}]'" in said
 
 
 @pytest.mark.parametrize("word", ["runn", "lst", "compar"])
@@ -396,8 +402,14 @@ def test_doctor_names_what_works_and_what_mends_the_rest(run, backend):
     assert backend in said
     for name in backends.NAMES:
         if name not in backends.installed():
-            assert f"kerasdl[{name}]" in said
+            assert f"[{name}]'" in said
     assert "kerasdl data fetch house_prices" in " ".join(said.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("chosen", ["numpy", "no-such-backend"])
+def test_doctor_fails_where_the_chosen_backend_cannot_run_the_course(run, monkeypatch, chosen):
+    monkeypatch.setenv("KERAS_BACKEND", chosen)
+    assert run("doctor")[0] == 1
 
 
 def test_data_lists_and_verifies(run, monkeypatch, tmp_path):
@@ -409,6 +421,14 @@ def test_data_lists_and_verifies(run, monkeypatch, tmp_path):
     (tmp_path / "timemachine.txt").write_text("not the book")
     assert run("data", "verify", "time_machine")[0] == 1
     assert "did you mean 'house_prices'" in run("data", "list", "house_price")[1]
+
+
+def test_every_number_of_a_report_has_a_legend(tutorials, run, tmp_path):
+    tutorials("good", "learned")
+    run("run", "--fast")
+    _, said = run("results", "--out", str(tmp_path / "out"))
+    for heading in ("within", "band", "reference", "in full"):
+        assert f"{heading}:" in said
 
 
 def test_a_report_is_as_wide_as_a_page_where_there_is_no_terminal():
@@ -487,6 +507,9 @@ def test_compare_goes_in_the_courses_order(tmp_path, run):
     [
         ("run", "NAME=VALUE"),
         ("run", "kerasdl list CHAPTER"),
+        ("list", "what --fast makes of them"),
+        ("answers", "the change to make in a copy"),
+        ("notebook", "the same cells"),
         ("doctor", "the command that mends it"),
         ("compare", "how far they may"),
         ("data", "bring the real ones into the cache"),

@@ -27,6 +27,13 @@ def compiled(features=3, optimizer=None):
     return model
 
 
+def test_a_model_without_weights_has_nothing_to_go_back_to():
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(RATE), "mse")
+    with pytest.raises(ValueError, match=r"has no weights yet: begin it with keras\.Input"):
+        training.snapshot(model)
+
+
 def by_hand(x, y, batches, weights, epochs, sample_weight=None):
     """Mini-batch gradient descent on the mean squared error, in float64."""
     w, b = (v.astype("float64") for v in weights)

@@ -17,7 +17,7 @@ from kerasdl.course import request, screen, signals
 DESCRIPTION = "The deep-learning foundations course, on TensorFlow, JAX or PyTorch."
 EPILOG = """\
 examples:
-  kerasdl run --fast                          the whole course in minutes, offline
+  kerasdl run --fast                          the whole course, in minutes
   kerasdl run polynomial_fit --set epochs=20  one chapter, one setting changed
   kerasdl results polynomial_fit              all that it found
   kerasdl run --backend jax torch && kerasdl compare
@@ -54,11 +54,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"kerasdl {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    command = commands.add_parser("list", help="the chapters: titles, minutes, files")
+    command = _command(
+        commands,
+        "list",
+        "the chapters: titles, minutes, files",
+        "Without a name: each chapter's number, name, title and file, and how long its full setting takes. "
+        "With one: what the chapter is about, its settings, and what --fast makes of them.",
+    )
     command.add_argument("chapter", nargs="*", metavar="CHAPTER", help="show these chapters' settings")
     command.set_defaults(run=_list)
 
-    command = commands.add_parser("run", help="run chapters; no name runs the whole course")
+    command = _command(
+        commands,
+        "run",
+        "run chapters; no name runs the whole course",
+        "A chapter asked for alone shows all it prints; of several, each shows a line, and a page at the end "
+        "says what holds and what was learned. Exit code 1 where a chapter fails.",
+    )
     command.add_argument("chapter", nargs="*", metavar="CHAPTER", help="by name or number")
     request.add_options(command)
     command.add_argument(
@@ -71,14 +83,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_run)
 
-    command = commands.add_parser("answers", help="the answers to a chapter's exercises")
+    command = _command(
+        commands,
+        "answers",
+        "the answers to a chapter's exercises",
+        "For each exercise at the end of a chapter: the question, the answer in a few sentences, the command "
+        "or the change to make in a copy, and what the run then shows.",
+    )
     command.add_argument("chapter", metavar="CHAPTER", help="by name or number")
     command.add_argument(
         "number", nargs="*", type=int, metavar="N", help="of these exercises; none means all"
     )
     command.set_defaults(run=_answers)
 
-    command = commands.add_parser("notebook", help="chapters as notebooks")
+    command = _command(
+        commands,
+        "notebook",
+        "chapters as notebooks",
+        "Write chapters as .ipynb files with the same cells, and one above them that says how they run. "
+        "Needs the extra kerasdl[notebook].",
+    )
     command.add_argument("chapter", nargs="*", metavar="CHAPTER", help="by name or number; none means all")
     command.add_argument("--to", type=Path, default=Path("notebooks"), metavar="DIR", help="their folder")
     request.add_settings(command)
@@ -113,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
         "doctor",
         "what is installed, what is missing, and how to mend it",
         "Python, packages, backends and the devices they see, where data come from; and for each thing that "
-        "is missing the command that mends it. Exit code 1 where no backend works.",
+        "is missing the command that mends it. Exit code 1 where the chosen backend cannot run the course.",
     )
     command.set_defaults(run=_doctor)
 
@@ -164,8 +188,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _answers(options: argparse.Namespace) -> int:
-    from kerasdl.course import answers, syllabus
+    from kerasdl.course import answers, contents, syllabus
 
+    width = min(80, contents.width())  # in wider lines the eye loses its way
     script = syllabus.find(options.chapter)
     known = answers.read(script)
     if not known:
@@ -175,18 +200,18 @@ def _answers(options: argparse.Namespace) -> int:
             raise ValueError(f"exercise {number} of {script.name!r}: give a number from 1 to {len(known)}")
     for answer in known:
         if not options.number or answer.number in options.number:
-            question = textwrap.fill(script.exercises[answer.number - 1], 80)
-            print(f"{answer.number}. {answer.brief}\n\n{question}\n\n{answers.readable(answer.text)}\n")
+            question = textwrap.fill(script.exercises[answer.number - 1], width)
+            text = answers.readable(answer.text, width)
+            print(f"{answer.number}. {answer.brief}\n\n{question}\n\n{text}\n")
     return 0
 
 
 def _notebook(options: argparse.Namespace) -> int:
     from kerasdl.course import syllabus
-    from kerasdl.course.cli import notebook
+    from kerasdl.course.cli import notebook, run
 
     scripts = [syllabus.find(name) for name in options.chapter] or syllabus.scripts()
-    known = {name: value for script in scripts for name, value in script.settings.items()}
-    request.overrides(options.set, known)
+    run.check_settings(options.set, scripts)
     for path in notebook.write(scripts, options.to, options.fast, options.set, options.execute):
         print(path)
     return 0

@@ -1,6 +1,6 @@
 """Is this machine ready? What is installed, what is missing, and the command that mends it.
 
-Nothing goes in; a table comes out, and an exit code that says whether a backend works.
+Nothing goes in; a table comes out, and an exit code that says whether the chosen backend works.
 """
 
 import os
@@ -29,7 +29,7 @@ PROBES = {
 
 
 def examine() -> int:
-    """Print what is here and how to mend what is not; return 0 if at least one backend works."""
+    """Print what is here and how to mend what is not; return 0 if the chosen backend works."""
     console = report.console()
     table = Table(show_header=False, show_edge=False, pad_edge=False)
     for _ in range(3):
@@ -52,7 +52,7 @@ def examine() -> int:
     for row in _data_sets():
         table.add_row(*row)
     console.print(table)
-    return 0 if any(works for works, _ in states.values()) else 1
+    return 0 if _runs(states) else 1
 
 
 def _version(package: str) -> str | None:
@@ -87,7 +87,15 @@ def _gpu(states: dict[str, tuple[bool, str]]) -> tuple[str, str]:
     seeing = [name for name, seen in devices.items() if any(w in seen for w in ("gpu", "cuda", "nvidia"))]
     if seeing:
         return f"seen by {', '.join(seeing)}", ""
-    return "none seen; the course needs none", "with one: pip install 'kerasdl[jax-gpu]' or [tensorflow-gpu]"
+    return "none seen; the course needs none", f"with one: {files.pip_install('jax-gpu')} or [tensorflow-gpu]"
+
+
+def _runs(states: dict[str, tuple[bool, str]]) -> bool:
+    """Whether the backend that a chapter would take can train it."""
+    try:
+        return states[backends.choose(train=True).name][0]
+    except (ValueError, ModuleNotFoundError):
+        return False
 
 
 def _chosen() -> tuple[str, str]:

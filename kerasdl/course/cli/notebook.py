@@ -12,7 +12,6 @@ from typing import Any
 from kerasdl import files
 from kerasdl.course import syllabus
 
-NEEDED = "pip install 'kerasdl[notebook]'"
 OPENING = """\
 # How this notebook runs, in the words of the command line: "--fast" takes seconds, "--set noise=1.0" changes
 # a setting, "--backend torch" the backend (restart the kernel for that); "" is the full chapter.
@@ -76,4 +75,4 @@ def _need(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{error.name} is not installed: {NEEDED}") from None
+        raise ModuleNotFoundError(f"{error.name} is not installed: {files.pip_install('notebook')}") from None

@@ -82,7 +82,7 @@ def run(
     """
     named = {script.path: script for script in map(syllabus.find, chapters)}
     scripts = list(named.values()) or syllabus.scripts()
-    _check_settings(settings, scripts)
+    without = check_settings(settings, scripts)
     if record and (fast or settings):
         raise ValueError("--record keeps what full settings reach: leave --fast and --set out")
     asked = Asked(fast, settings, devices, out, record, keep)
@@ -93,6 +93,8 @@ def run(
         interrupt: KeyboardInterrupt | None = None
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         console = report.console()
+        for name, numbers in without.items():
+            console.print(f"{name} is no setting of {', '.join(numbers)}: these run without it.")
         with Progress(*columns, console=console, transient=True) as progress:
             bar = progress.add_task("starting", total=len(scripts) * len(chosen))
             try:
@@ -137,12 +139,23 @@ def _say(console: Console, outcome: Outcome, whole: bool) -> None:
     console.print(report.mark(not outcome.error), line)
 
 
-def _check_settings(settings: Sequence[str], scripts: Sequence[syllabus.Script]) -> None:
+def check_settings(settings: Sequence[str], scripts: Sequence[syllabus.Script]) -> dict[str, list[str]]:
+    """Hold ``NAME=VALUE`` words to the limits of the chapters that have such settings.
+
+    Returns:
+        For each setting that some of the chapters lack, the numbers of these.
+
+    Raises:
+        ValueError: a setting that no chapter has, or a value that one of them cannot have.
+    """
     known = {name for script in scripts for name in script.settings}
-    for word in settings:
-        names.one_of("setting", word.partition("=")[0], known)
+    asked = dict.fromkeys(word.partition("=")[0] for word in settings)
+    for name in asked:
+        names.one_of("setting", name, known)
     for script in scripts:
-        request.overrides(_for(script, settings), script.settings)
+        request.overrides(_for(script, settings), script.settings, script.name)
+    lacking = {name: [script.number for script in scripts if name not in script.settings] for name in asked}
+    return {name: numbers for name, numbers in lacking.items() if numbers}
 
 
 def _for(script: syllabus.Script, settings: Sequence[str]) -> list[str]:
