@@ -42,9 +42,11 @@ class Attention(keras.layers.Layer):
         scores = ops.matmul(query, ops.transpose(memory, (0, 2, 1)))
         counts = 1.0 if memory_mask is None else ops.cast(memory_mask, scores.dtype)[:, None]
         if memory_mask is not None:
-            scores = ops.where(memory_mask[:, None], scores, -1e9)
+            lowest = -6e4 if keras.backend.standardize_dtype(scores.dtype) == "float16" else -1e9
+            scores = ops.where(memory_mask[:, None], scores, lowest)
         odds = ops.exp(scores - ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True))) * counts
-        return odds / ops.maximum(ops.sum(odds, axis=-1, keepdims=True), 1e-9)
+        # The sum is at least exp 0, that of the largest, unless nothing counts.
+        return odds / ops.maximum(ops.sum(odds, axis=-1, keepdims=True), 1)
 
     def call(self, query: Any, memory: Any, memory_mask: Any = None) -> Any:
         return ops.matmul(self.attention_weights(query, memory, memory_mask), memory)

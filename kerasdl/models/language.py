@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasdl import checks, random
+from kerasdl import borrowed, checks, random
 from kerasdl.initializers import GlorotUniform
 from kerasdl.layers import Carried, Tokens
 from kerasdl.models.recurrent import recurrent_layer
@@ -123,8 +123,9 @@ def generate(
     told[: len(prescribed)] = prescribed
     noise = np.zeros((len(told), reads.size), "float32")
     if checks.not_negative("temperature", temperature):
+        temperature = min(temperature, 1e30)  # above it float32 ends, and the logits have long lost their say
         noise[len(prescribed) - 1 : steps] = temperature * rng.gumbel(size=(length, reads.size))
-    noise[:, : len(vocabulary.reserved)] = -1e9
+    noise[:, : len(vocabulary.reserved)] = -np.inf
     written, state = [], writer.start()
     for begin in range(0, len(told), CHUNK):
         part = slice(begin, begin + CHUNK)
@@ -146,32 +147,44 @@ class _Writer(keras.Model):
     def __init__(
         self, reads: Tokens, recurrent: Sequence[keras.layers.Layer], output: keras.layers.Layer
     ) -> None:
-        super().__init__(name="writer")
+        # Numbers pass from call to call in full, whatever policy is set when the first text is written.
+        super().__init__(name="writer", dtype="float32", autocast=False)
         self.reads, self.recurrent, self.output_layer = reads, recurrent, output
 
     def start(self) -> list[np.ndarray]:
         """Return the token and the states before a text; the first prescribed token replaces this one."""
-        sizes = [size for layer in self.recurrent for size in keras.tree.flatten(layer.state_size)]
-        return [np.zeros(1, "int32"), *(np.zeros((1, size), "float32") for size in sizes)]
+        sizes = [keras.tree.flatten(layer.state_size) for layer in self.recurrent]
+        kinds = zip(sizes, self._outside(), strict=True)
+        return [np.zeros(1, "int32"), *(np.zeros((1, n), kind) for each, kind in kinds for n in each)]
+
+    def _outside(self) -> list[str]:
+        """Return the dtype of each layer's states between two calls: NumPy has no bfloat16."""
+        kinds = [layer.cell.compute_dtype for layer in self.recurrent]
+        return ["float64" if kind == "float64" else "float32" for kind in kinds]
 
     def call(self, inputs: Sequence[Any]) -> list[Any]:
         count, told, noise, before, *flat = inputs
-        states = [[flat.pop(0) for _ in keras.tree.flatten(layer.state_size)] for layer in self.recurrent]
+        states = [
+            [ops.cast(flat.pop(0), layer.cell.compute_dtype) for _ in keras.tree.flatten(layer.state_size)]
+            for layer in self.recurrent
+        ]
 
         def step(t: Any, carry: tuple) -> tuple:
             written, token, states = carry
             prescribed = ops.take(told, t, axis=0)
             token = ops.where(prescribed == FREE, token, prescribed)
-            vector, after = ops.one_hot(token, self.reads.size), []
+            vector, after = ops.one_hot(token, self.reads.size, dtype=self.reads.compute_dtype), []
             for layer, state in zip(self.recurrent, states, strict=True):
                 vector, state = layer.cell(vector, state)
-                after.append(list(state))
-            token = ops.argmax(self.output_layer(vector) + ops.take(noise, t, axis=0), axis=-1)
-            token = ops.cast(token, "int32")
+                after.append([ops.cast(one, layer.cell.compute_dtype) for one in state])
+            # In float32 at least: half a number has no room for what is never written.
+            logits = ops.add(self.output_layer(vector), ops.take(noise, t, axis=0))
+            token = ops.cast(ops.argmax(logits, axis=-1), "int32")
             return ops.slice_update(written, [t], token), token, after
 
         written, token, states = ops.fori_loop(0, count[0], step, (ops.zeros_like(told), before, states))
-        return [written, token, *keras.tree.flatten(states)]
+        outside = zip(states, self._outside(), strict=True)
+        return [written, token, *(ops.cast(one, kind) for state, kind in outside for one in state)]
 
 
 _writers: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
@@ -180,14 +193,25 @@ _writers: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 def _writer(model: keras.Model) -> tuple[keras.layers.Layer, _Writer]:
     """Return the layer that reads tokens, and the model's writer: one for as long as the model lives."""
     if model not in _writers:
-        inner = getattr(model, "layers", [])[1:]
-        recurrent = [layer.layer if isinstance(layer, Carried) else layer for layer in inner[1:-1]]
+        chain = _chain(model)
+        first, *inner, last = chain if len(chain) > 2 else (None, None)
+        recurrent = [layer.layer if isinstance(layer, Carried) else layer for layer in inner]
         if not (
             recurrent
-            and isinstance(inner[0], Tokens)
-            and isinstance(inner[-1], keras.layers.Dense)
+            and isinstance(first, Tokens)
+            and isinstance(last, keras.layers.Dense)
             and all(isinstance(layer, keras.layers.RNN) for layer in recurrent)
         ):
             raise ValueError(f"model={model!r}: give one that models.language_model made")
-        _writers[model] = _Writer(inner[0], recurrent, inner[-1])
+        _writers[model] = _Writer(first, recurrent, last)
     return _writers[model].reads, _writers[model]
+
+
+def _chain(model: keras.Model) -> list[keras.layers.Layer]:
+    """Return the layers that a model's input passes, each as often as it does; none where ways part."""
+    tensors, chain = getattr(model, "outputs", None) or [], []
+    while len(tensors) == 1:
+        layer, tensors = borrowed.producer(tensors[0])
+        tensors = [one for one in tensors if one is not borrowed.mask_of(tensors[0])]
+        chain.append(layer)
+    return [] if tensors else chain[-2::-1]

@@ -131,7 +131,8 @@ class _Translator(keras.Model):
     """Reads tokens ``(batch, read)`` and fills a blank ``(batch, length)`` with greedily chosen ones."""
 
     def __init__(self, model: keras.Model) -> None:
-        super().__init__(name="translator")
+        # Its layers have their own precision, whatever policy is set when the first text is written.
+        super().__init__(name="translator", dtype="float32", autocast=False)
         self.source, self.target = model.get_layer("source_tokens"), model.get_layer("target_tokens")
         layers = {layer.name: layer for layer in model.layers}
         encoders = [layer for name, layer in layers.items() if name.startswith("encoder_")]
@@ -147,25 +148,30 @@ class _Translator(keras.Model):
         counts = ops.not_equal(read, self.source.padding)
         vocabulary = self.target.vocabulary
         never = [-1e9 * (name != "end") for name in vocabulary.reserved] + [0.0] * len(vocabulary.tokens)
+        never, length = ops.array(never, "float32"), ops.shape(blank)[1]
 
         def unfinished(t: Any, written: Any, token: Any, states: Any) -> Any:
-            return ops.logical_and(t < blank.shape[1], ops.any(_goes_on(token, vocabulary)))
+            return ops.logical_and(t < length, ops.any(_goes_on(token, vocabulary)))
 
         def step(t: Any, written: Any, token: Any, states: Any) -> tuple:
             output, after = self.target(token[:, None])[:, 0], []
             for layer, state in zip(self.decoders, states, strict=True):
                 output, state = layer.cell(output, state)
-                after.append(list(state))
+                after.append([ops.cast(one, layer.cell.compute_dtype) for one in state])
             if self.attention is not None and self.mix is not None:
                 seen = self.attention(output[:, None], memory, memory_mask=counts)[:, 0]
                 output = self.mix(ops.concatenate([output, seen], axis=-1))
-            best = ops.cast(ops.argmax(self.output_layer(output) + ops.array(never), axis=-1), "int32")
-            token = ops.where(_goes_on(token, vocabulary), best, vocabulary.padding)
-            return t + 1, ops.slice_update(written, [0, t], token[:, None]), token, after
+            # In float32 at least: half a number has no room for what is never written.
+            best = ops.cast(ops.argmax(ops.add(self.output_layer(output), never), axis=-1), "int32")
+            token = ops.where(_goes_on(token, vocabulary), best, ops.full_like(token, vocabulary.padding))
+            return t + 1, ops.slice_update(written, [zero, t], token[:, None]), token, after
 
-        first = ops.full_like(blank[:, 0], vocabulary.begin)
-        states = [list(state) for state in states]
-        return ops.while_loop(unfinished, step, (ops.array(0, "int32"), blank, first, states))[1]
+        first, zero = ops.full_like(blank[:, 0], vocabulary.begin), ops.array(0, "int32")
+        states = [
+            [ops.cast(one, layer.cell.compute_dtype) for one in state]
+            for layer, state in zip(self.decoders, states, strict=True)
+        ]
+        return ops.while_loop(unfinished, step, (zero, blank, first, states))[1]
 
 
 def _goes_on(token: Any, vocabulary: Vocabulary) -> Any:

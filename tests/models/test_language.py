@@ -156,6 +156,25 @@ def test_reserved_tokens_are_read_past_and_never_written():
     assert set(words[3:]) <= {"to", "be", "or"}
 
 
+def test_however_hot_reserved_tokens_are_not_written():
+    vocabulary = Vocabulary("ab", reserved=["padding"])
+    model = writer(vocabulary=vocabulary, layers=1)
+    for temperature in (1e12, 1e300):
+        written = models.generate(model, "a", 40, temperature, seed=0)
+        assert set(written) == {"a", "b"}
+
+
+def test_a_layer_that_is_passed_twice_writes_twice():
+    once = writer(layers=1, units=6)
+    _, one_hot, layer, output = once.layers
+    tokens = keras.Input((None,), dtype="int32")
+    model = keras.Model(tokens, output(layer(layer(one_hot(tokens)))))
+    written = models.generate(model, "bad cab", 12)
+    taught = model.predict(LETTERS.encode(written)[None, :-1], verbose=0)[0].argmax(axis=-1)
+    assert LETTERS.decode(taught[6:]) == written[7:]
+    assert written != models.generate(once, "bad cab", 12)
+
+
 def test_a_vocabulary_may_be_given():
     model = writer(vocabulary=6)
     with pytest.raises(ValueError, match="knows only its length"):
