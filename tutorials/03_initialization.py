@@ -2,7 +2,7 @@
 # # Initialization: thirty layers deep, and still alive
 #
 # Where weights start decides whether a deep network learns at all. Signals that vanish, gradients that
-# explode, units that never part, and the two square roots that keep thirty layers alive.
+# explode, units that never differ, and the two square roots that keep thirty layers alive.
 
 # %%
 import kerasdl

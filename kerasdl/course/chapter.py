@@ -26,6 +26,7 @@ import sys
 import tempfile
 import textwrap
 import time
+import warnings
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -100,6 +101,7 @@ class Chapter:
         if self._script:
             screen.replace_unknown_signs()
             signals.obey()
+            warnings.formatwarning = mistakes.warned
         self._course = host.tutorials if host else files.folder("tutorials")
         own, code = _own(self._script, name, self._course)
         try:

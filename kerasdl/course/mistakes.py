@@ -1,7 +1,7 @@
-"""What does a reader see who changed a chapter so that it cannot run? A line, with the place or the setting.
+"""What does a reader see where something is amiss? A line, with the setting or the line in the copy.
 
-An exception goes in; a line on the screen and an exit code come out. It takes the place of Python's own
-answer (:data:`sys.excepthook`) where a setting was changed or a copy runs.
+An exception or a warning goes in; a line for the screen comes out, in place of Python's own answer
+(:data:`sys.excepthook`, :func:`warnings.formatwarning`).
 """
 
 import sys
@@ -9,6 +9,18 @@ import textwrap
 import traceback
 from pathlib import Path
 from types import TracebackType
+
+
+def warned(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Return a warning in lines of 80 columns, without the place in our files that it comes from.
+
+    Example:
+        >>> print(warned("few rows are left", UserWarning, "x.py", 1), end="")
+        UserWarning: few rows are left
+    """
+    return textwrap.fill(f"{category.__name__}: {message}", 80, subsequent_indent="  ") + "\n"
 
 
 def explain(

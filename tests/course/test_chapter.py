@@ -2,6 +2,7 @@ import json
 import os
 import runpy
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ def chapter(monkeypatch, tmp_path):
         files.write(script, START.format(settings=settings or SETTINGS, fast=fast))
         monkeypatch.setattr(files, "folder", lambda _: tmp_path / "tutorials")
         monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+        monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
         monkeypatch.setattr(sys, "argv", [str(script), "--out", str(tmp_path / "out"), *words])
         return runpy.run_path(str(script), run_name="__main__")["chapter"]
 
@@ -66,6 +68,14 @@ def test_a_fast_run_compiles_quickly_unless_told_otherwise(chapter, monkeypatch)
     assert "XLA_FLAGS" not in os.environ
     chapter("--fast")
     assert os.environ["XLA_FLAGS"] == "--xla_backend_optimization_level=0"
+
+
+def test_a_warning_is_read_without_the_place_it_comes_from(chapter):
+    chapter()
+    said = warnings.formatwarning("many words " * 20, UserWarning, "/long/way/to/a/file.py", 3, "x = 1")
+    assert said.startswith("UserWarning: many words")
+    assert max(map(len, said.splitlines())) <= 80
+    assert "file.py" not in said
 
 
 def test_in_another_program_the_words_are_not_ours(monkeypatch):
