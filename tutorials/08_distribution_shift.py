@@ -108,7 +108,8 @@ def train(network, x, y, weights=None):
 
 kerasdl.set_seed(settings.seed)
 line = compiled(
-    models.linear(x.shape[1], l2=5e-4),  # the ridge penalty of scikit-learn's default on a thousand rows
+    # The ridge penalty of scikit-learn's default on a thousand rows.
+    models.linear(x.shape[1], l2=5e-4),
     keras.losses.BinaryCrossentropy(from_logits=True),
 )
 network = compiled(
@@ -169,6 +170,12 @@ print(f"right on the source: {plain[0]:.1%}, on the target: {plain[1]:.1%}")
 # feature space, `C2STest` lets a classifier try to tell the sets apart, and `ShiftTest` combines several
 # statistics. A test that always cries "shift" would notice too, so each is also given rows that have not
 # moved.
+#
+# What do the numbers in the table say? A **p-value** is the share of such shuffles that part the rows at
+# least as far as the true split does. Below 0.05 we call it a shift, and so are wrong in one case of twenty
+# where nothing has moved. A p-value says how sure we may be that there is a
+# shift, never how large it is: with enough rows the smallest shift is found. That is why the next section
+# asks for weights and errors.
 
 # %%
 unmoved = np.random.default_rng(settings.seed).permutation(source)
@@ -200,6 +207,10 @@ chapter.table(found)
 #
 # By hand: a logistic regression by Newton's method, $P(\text{target} \mid x) = \sigma(z^\top b)$ with a
 # ridge penalty on all coefficients but the constant. The weights are $e^{z^\top b}$, scaled to mean 1.
+#
+# Newton's method takes the curvature into account as well as the slope. Near the minimum it doubles the
+# number of right digits with every step, so a few steps reach the last one; each asks for the solution of a
+# linear system, which for some sixty unknowns costs nothing.
 
 
 # %%
@@ -244,13 +255,10 @@ covariate = pd.DataFrame(rows).T
 chapter.table(covariate.T, "covariate_shift", digits=3)
 print("families in use:", ", ".join(ratio.families_))
 lost = plain[0] - plain[1]
-won, paid = (
-    covariate.loc["DiscriminativeRatio", "target"] - plain[1],
-    plain[0] - covariate.loc["DiscriminativeRatio", "source"],
-)
-print(
-    f"The shift takes {lost:.1%}; DiscriminativeRatio wins back {won:.1%} and costs {paid:.1%} on the source."
-)
+weighted = covariate.loc["DiscriminativeRatio"]
+won, paid = weighted["target"] - plain[1], plain[0] - weighted["source"]
+print(f"Right answers: the shift takes {lost:.1%}; DiscriminativeRatio wins back {won:.1%}")
+print(f"on the target and costs {paid:.1%} on the source.")
 
 # %% [markdown]
 # ### What happened
@@ -263,6 +271,11 @@ print(
 # - **imbalance before and after**: the farthest that a pixel's mean lies from the target's, in standard
 #   deviations. Weights that do their work bring it down. Weights learned from this sample may balance it even
 #   better than the true ones, which are right only on average.
+#
+# The first of them is worth a formula. A weighted mean of $n$ independent numbers of equal variance has the
+# variance of a plain mean of $n_\text{eff} = \left(\sum_i w_i\right)^2 / \sum_i w_i^2$ numbers (Kish, 1965).
+# If all weights are equal that is $n$. If one weight is far larger than all others together, it is 1: the
+# model then learns from a single row.
 
 # %%
 position = z @ axis
@@ -366,10 +379,20 @@ print(f"Have the diagnoses shifted? p = {noticed.p_value:.1e}")
 #
 # $$\hat q_j = \sum_k C_{jk}\,w_k, \qquad \text{so} \qquad w = C^{-1} \hat q$$
 #
-# (black-box shift estimation; Lipton, Wang and Smola 2018). By hand that is one line of linear algebra.
-# `LabelShiftEM` is the better default. It first calibrates the probabilities and then finds the shares under
-# which the winter's pictures are most likely, with a 95 % interval for each (Saerens, Latinne and
-# Decaestecker 2002; Alexandari, Kundaje and Shrikumar 2020).
+# (black-box shift estimation; Lipton, Wang and Smola 2018). Try it with two illnesses and a doctor who is
+# right in nine cases of ten, whichever it is. In winter 58 % of the diagnoses name the first. If its true
+# share is $q$, then $0.9\,q + 0.1\,(1 - q) = 0.58$, and so $q = 0.6$: the mistakes had hidden a part of the
+# shift.
+#
+# With ten classes that is one line of linear algebra. `LabelShiftEM` is the better default. It first
+# calibrates the probabilities and then finds the shares under which the winter's pictures are most likely,
+# with a 95 % interval for each (Saerens, Latinne and Decaestecker 2002; Alexandari, Kundaje and Shrikumar
+# 2020).
+#
+# The idea of the second takes two lines. If we knew the shares, Bayes' rule would give each winter picture's
+# probabilities; if we knew these, their means would be the shares. So begin with the summer's shares and do
+# the two in turn until nothing changes: this is **expectation maximisation**, and every round makes the
+# winter's pictures likelier.
 
 # %%
 one_hot = np.eye(10)[y[valid]]
@@ -500,6 +523,11 @@ chapter.figure("map", figure)
 # How should we judge a monitor? An early alarm is worth nothing if it is always alarmed. So each reads many
 # streams and is judged by two numbers: the **delay** in rows from the change to the alarm, and the **false
 # alarms** in 10,000 rows where nothing changed.
+#
+# The two pull against each other. Whoever wants an alarm after twenty rows must judge by twenty rows, and the
+# error rate of twenty rows wanders widely by chance alone: with one error in ten, the standard deviation of
+# their mean is $\sqrt{0.1 \cdot 0.9 / 20} = 0.07$. Every monitor is some compromise between the two, and a
+# table that shows only one of them is worth nothing.
 
 # %%
 MEANING = {3: 8, 8: 3}
@@ -552,10 +580,9 @@ chapter.table(judged, "monitors", digits=3)
 # ### After the alarm
 #
 # The alarm says *when*, and so which rows still teach the truth. How should the model be mended? Three models
-# face pictures that no one has
-# trained on, labelled with the new meaning: the old model; one trained on all rows ever seen, old meaning and
-# new; one trained on the rows after ADWIN's alarm alone. More data is not better data if it teaches what is
-# no longer true.
+# face pictures that none of them was trained on, labelled with the new meaning: the old model; one trained on
+# all rows ever seen, old meaning and new; one trained on the rows after ADWIN's alarm alone. More data is not
+# better data if it teaches what is no longer true.
 
 # %%
 seen, labels, wrong = stream_of(settings.seed)

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Convolution: looking through a small window
 #
-# Convolution and pooling by hand, then a small convolutional network beside a multilayer perceptron with as
-# many parameters: which reads better, and which still reads when the picture moves by one pixel?
+# Convolution and pooling by hand, then a small convolutional network beside a multilayer perceptron of the
+# same number of parameters: which reads better, and which still reads when the picture moves by one pixel?
 
 # %%
 import kerasdl
@@ -155,18 +155,20 @@ course.agree(chapter, models.convnet(x.shape[1:], classes), written_out, x[:8])
 # %% [markdown]
 # `models.convnet` builds the same network. For comparison we give `models.mlp` one hidden layer, just wide
 # enough to have the same number of parameters. Both see the same batches. (Put a `keras.Sequential` of your
-# own in place of either: anything that begins with a `keras.Input` of pictures or of rows of pixels and has
-# an output for each class.)
+# own in place of either: anything that makes of a picture an output for each class. One that begins with a
+# `keras.Input` of rows of pixels is given rows.)
 
 # %%
 kerasdl.set_seed(settings.seed)
 convnet = models.convnet(x.shape[1:], classes)
-width = round((convnet.count_params() - classes) / (x[0].size + 1 + classes))
+width = round((written_out.count_params() - classes) / (x[0].size + 1 + classes))
 mlp = models.mlp(x[0].size, (max(1, width),), classes)
 networks = {"convnet": convnet, "MLP": mlp}
 
 histories, seconds = {}, {}
 for name, model in chapter.track(list(networks.items()), "two networks"):
+    if not model.built:  # one of your own, without keras.Input
+        model.build((None, *x.shape[1:]))
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(settings.learning_rate), cross_entropy)
     kerasdl.set_seed(settings.seed)  # the same batches for both
@@ -213,14 +215,20 @@ shown = {name: (history.index, history["loss"]) for name, history in histories.i
 chapter.figure("learning_curves", plots.lines(shown, "epoch", "training loss", yscale="log"))
 
 # %% [markdown]
-# On pictures as they are, two networks with so many parameters lie close together; look at the lead and at
+# On pictures as they are, two networks of this size lie close together; look at the lead and at
 # its error. Moved pictures tell them apart. The convolutional network is by no means indifferent to a shift:
 # pooling forgives a pixel, but the dense layer at the end still has its own weights for every place, and a
 # digit that fills its 8 × 8 pixels loses a stroke when it moves by one. And it pays in time, because each of
 # its few weights is used at every place.
 #
+# Count it. The second convolution has $3 \cdot 3 \cdot 16 \cdot 32 = 4{,}608$ weights, and uses each once for
+# every place of its picture: 16 times on the digits, whose sides pooling has halved to 4, and 196 times on
+# clothes of 14 × 14. A dense layer uses each of its weights once. So the same number of parameters means many
+# times the arithmetic.
+#
 # Nobody chose its kernels. Here are those of its first layer, and below, with the same numbers, what each of
-# them sees in the first test picture.
+# them sees in the first test picture. Look for kernels that are positive on one side and negative on the
+# other: like two of those that we made by hand, they see edges.
 
 # %%
 first = next((layer for layer in convnet.layers if isinstance(layer, keras.layers.Conv2D)), None)

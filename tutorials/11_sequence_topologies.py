@@ -42,6 +42,8 @@ chapter = course.Chapter(
 settings = chapter.settings
 
 # %%
+import textwrap
+
 import keras
 import numpy as np
 import pandas as pd
@@ -78,6 +80,10 @@ def learn(model, x, y, loss, epochs, rate=settings.learning_rate):
 # | output recurrence | a sequence | one of the same length | a system that hears what it said |
 #
 # Where the lengths differ, one network reads and another one writes: that is chapter 15.
+#
+# In each section below we ask first what the best possible network could do, and only then train one. Where a
+# limit is known, a disappointing number speaks for itself: is it the training, or is it the question that was
+# put to the network?
 #
 # ## One to many
 #
@@ -193,7 +199,8 @@ doubles = rng.permutation(DOUBLE.split())
 texts, tags = sentences(settings.sentences, doubles[:16])
 test_texts, test_tags = sentences(1000, doubles[16:])
 for words, persons in list(zip(texts, tags, strict=True))[:3]:
-    print(" ".join(w.upper() if p else w for w, p in zip(words.split(), persons, strict=True)))
+    shown = " ".join(w.upper() if p else w for w, p in zip(words.split(), persons, strict=True))
+    print(textwrap.fill(shown, 78, subsequent_indent="  "))
 
 # %% [markdown]
 # The test has sixteen other double words: none of its names stands in a sentence to learn from. A vocabulary
@@ -312,6 +319,11 @@ for name, both in {"forwards": False, "both ways": True}.items():
 # Three scores: the share of all words that are right, the share of the double words, and **F1** on these, the
 # harmonic mean of precision (how many of those called persons are persons) and recall (how many of the
 # persons are found).
+#
+# Why the harmonic mean? Because it is small as soon as one of the two is. A network that calls every double
+# word a person finds them all, so its recall is 1, and half of what it says is wrong, so its precision is ½.
+# The ordinary mean would give it 0.75, F1 gives 0.67. And one that names a single person, the right one, has
+# precision 1 and an F1 of almost 0.
 
 # %%
 rows = {}
@@ -347,6 +359,10 @@ chapter.figure("tagging", figure)
 # the *output* (Jordan, 1986), there is a short cut, because in training the outputs are known:
 #
 # $$h_t = \tanh(x_t W + y_{t-1} U + b), \qquad y_t = h_t V + c.$$
+#
+# The price is that such a network can remember only what it says. A state of 16 hidden numbers may hold what
+# was read ten words ago; one output number holds one number. Where the task is to follow a system whose state
+# is its output, that is enough.
 #
 # **Teacher forcing** (Williams and Zipser, 1989) puts the true $y_{t-1}$ in place of the network's own. Then
 # no step waits for another, and training is quick. **Free running** is what comes after: the network hears
@@ -422,6 +438,12 @@ results["then freely"] = judge()
 #
 # $$a' = a \, \frac{\sum_t \operatorname{Var} s_t}{\sum_t (\operatorname{Var} s_t + \sigma^2)}.$$
 #
+# Here is the reason in a line. The slope of the best straight line from $u$ to $v$ is $\operatorname{Cov}(u,
+# v) / \operatorname{Var}(u)$. With $u = s_{t-1} + \varepsilon_{t-1}$ and $v = y_t$ the noise of the two has
+# nothing in common, so it adds nothing to the covariance, $a \operatorname{Var} s_{t-1}$, and $\sigma^2$ to
+# the variance below. The sums are there because the state begins at 0 and its variance grows from step to
+# step.
+#
 # One step ahead, that is right. Left alone there is no noise in what the network hears, and it keeps too
 # little: it forgets what drove it, and its error grows step by step to
 # $0.3^2 \sum_k (a^k - a'^k)^2$. Trained freely, through time, the best it can do is to become the system.
@@ -459,6 +481,11 @@ chapter.figure("free_running", figure)
 # Judged one step after a teacher, the first network is the better one as long as there is noise, and a loss
 # curve would show nothing else. Left alone it drifts away. The second is worse after the teacher, because it
 # believes what it is told, noise and all; and left alone it stays with the system.
+#
+# Follow the two networks' curves in the right panel from the left. For a few steps they lie together: what
+# the networks have not yet had the time to forget, they cannot have wrong. Then the first one rises, towards
+# a level between that of the second and that of saying 0 throughout. It does not explode, because the error
+# of each step is forgotten as quickly as all else; it is the past that is missing.
 #
 # So the way of training is part of the question. If you want the next value from the last observed ones,
 # train with a teacher. If you want a simulator, let the network run in training as it will have to run later,
