@@ -3,6 +3,8 @@
 import contextlib
 
 import numpy as np
+import pandas as pd
+from scipy.stats import false_discovery_control
 from sklearn.base import BaseEstimator
 
 
@@ -104,3 +106,73 @@ def monitors():
         return run
 
     return {name: alarms(make) for name, make in makers.items()}
+
+
+def _codes(reference, sample):
+    """Return numbers for a table of any columns, and how many values each category has."""
+    both = pd.concat([reference, sample], ignore_index=True)
+    codes, categories = np.empty(both.shape), {}
+    for k, (_, column) in enumerate(both.items()):
+        if pd.api.types.is_numeric_dtype(column):
+            codes[:, k] = column.fillna(column.min() - 1)
+        else:
+            codes[:, k], values = pd.factorize(column, use_na_sentinel=False)
+            categories[k] = len(values)
+    return codes.astype("float32"), categories
+
+
+def tables():
+    """Return ``{name: function(reference, sample) → (verdict, columns, None)}`` for raw tables."""
+    found = {}
+    with contextlib.suppress(ImportError):  # an optional peer
+        from evidently import DataDefinition, Dataset, Report
+        from evidently.presets import DataDriftPreset
+
+        def by_evidently(reference, sample):
+            # It refuses a column that is empty in one table, and fails on strings that it takes for prose.
+            kept = [
+                name for name in reference if reference[name].notna().any() and sample[name].notna().any()
+            ]
+            reference, sample = reference[kept], sample[kept]
+            numbers = list(reference.select_dtypes("number"))
+            kinds = {
+                "numerical_columns": numbers,
+                "categorical_columns": list(reference.columns.drop(numbers)),
+            }
+            data = [Dataset.from_pandas(one, DataDefinition(**kinds)) for one in (sample, reference)]
+            whole, *columns = Report([DataDriftPreset()]).run(*data).dict()["metrics"]
+            called = [one["config"]["column"] for one in columns if one["value"] < one["config"]["threshold"]]
+            return whole["value"]["share"] >= whole["config"]["drift_share"], called, None
+
+        found["evidently DataDriftPreset"] = by_evidently
+    with contextlib.suppress(ImportError):  # an optional peer
+        from alibi_detect.cd import TabularDrift
+
+        def by_alibi(reference, sample):
+            codes, categories = _codes(reference, sample)
+            n = len(reference)
+            how = {"p_val": 0.05, "categories_per_feature": categories, "correction": "fdr"}
+            detector = TabularDrift(codes[:n], **how)
+            verdict = detector.predict(codes[n:], drift_type="batch")["data"]["is_drift"]
+            p = detector.predict(codes[n:], drift_type="feature")["data"]["p_val"]
+            names = np.array(reference.columns)
+            return verdict, names[false_discovery_control(p) <= 0.05].tolist(), None
+
+        found["alibi-detect TabularDrift, FDR"] = by_alibi
+    with contextlib.suppress(ImportError):  # an optional peer
+        import nannyml
+
+        def by_nannyml(reference, sample):
+            columns = list(reference.columns)
+            half = len(sample) // 2
+            how = {"feature_column_names": columns, "chunk_number": 1}
+            told = nannyml.DomainClassifierCalculator(**how).fit(reference).calculate(sample)
+            told = told.filter(period="analysis").to_df()
+            verdict = bool(told[("domain_classifier_auroc", "alert")].any())
+            by = nannyml.UnivariateDriftCalculator(column_names=columns, chunk_size=half)
+            alerts = by.fit(reference).calculate(sample).filter(period="analysis").to_df()
+            called = [name for name in columns if alerts[name].xs("alert", axis=1, level=-1).any(axis=None)]
+            return verdict, called, None
+
+        found["NannyML domain classifier, univariate"] = by_nannyml
+    return found

@@ -127,12 +127,15 @@ class Comparison:
                 "classes. Estimate them by "
                 "LabelShiftEM and read its goodness_of_fit_."
             )
-        if self.unreached_share > MOST_UNREACHED or self.auc > MOST_AUC:
-            steps.append(
-                f"{self.unreached_share:.0%} of the sample's rows resemble no reference row, "
-                f"and a classifier tells "
-                f"the two apart (AUC {self.auc:.2f}): weights cannot make such rows. Label some and retrain."
-            )
+        alone = []
+        if self.unreached_share > MOST_UNREACHED:
+            alone.append(f"{self.unreached_share:.0%} of the sample's rows resemble no reference row")
+        if self.auc > MOST_AUC:
+            alone.append(f"a classifier nearly always tells the two apart (AUC {self.auc:.2f})")
+        if alone:
+            said = " and ".join(alone)
+            said = said[0].upper() + said[1:]
+            steps.append(f"{said}: weights cannot make up for rows that are missing. Label some and retrain.")
         elif self.auc < 0.6:
             steps.append(
                 f"A classifier hardly tells the two apart (AUC {self.auc:.2f}): the move is "
