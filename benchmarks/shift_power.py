@@ -17,6 +17,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import shift_problems
 from scipy.stats import f as f_distribution
 from scipy.stats import ks_2samp, norm, rankdata, ttest_ind
 
@@ -59,6 +60,11 @@ def nulls(repetitions):
             rng = np.random.default_rng([2027, 1, seed])
             test = shift.ShiftTest(random_state=seed).fit(draw(n, rng))
             yield name, "ShiftTest", test.test(draw(m, rng)).is_shift
+    for rows in (50, 200):
+        for seed in range(repetitions):
+            reference, sample, model = shift_problems.detection_problem(seed, rows, "null")
+            test = shift.ShiftTest(model.predict_proba, random_state=seed).fit(reference)
+            yield f"digits, 400 + {rows}", "ShiftTest", test.test(sample).is_shift
 
 
 def one_correlation(rng):
