@@ -10,6 +10,7 @@ import pytest
 from mixed import KINDS, mixed
 from scipy import sparse
 
+from kerasdl import shift
 from kerasdl.shift.inputs import tables
 
 
@@ -81,6 +82,38 @@ def test_another_library_s_frame_is_read_through_narwhals():
     for k in range(5):
         assert table.column(k).kind == ours.column(k).kind
         np.testing.assert_array_equal(table.column(k).values, ours.column(k).values)
+
+
+def test_polars_is_read_as_pandas_is():
+    polars = pytest.importorskip("polars")
+    frame = pd.DataFrame(
+        {
+            "number": [1.5, None, 3.0] * 20,
+            "count": range(60),
+            "flag": [True, None, False] * 20,
+            "day": pd.date_range("2024-01-01", periods=60).date,
+            "moment": pd.date_range("2024-01-01", periods=60, freq="h"),
+            "town": ["A", "B", None] * 20,
+            "size": pd.Categorical(["small", "large"] * 30),
+        }
+    )
+    columns = {name: column.where(column.notna(), None).tolist() for name, column in frame.items()}
+    kinds = {"count": polars.Int8, "town": polars.Categorical, "size": polars.Enum(["small", "large"])}
+    given = polars.DataFrame(columns, schema_overrides=kinds)
+    ours, theirs = tables.read("X", frame), tables.read("X", given)
+    assert theirs.names == ours.names
+    for k, name in enumerate(ours.names):
+        assert theirs.column(k).kind == ours.column(k).kind, name
+        np.testing.assert_array_equal(theirs.column(k).values, ours.column(k).values)
+    both = [
+        shift.compare(one, other, permutations=199, block="auto", random_state=0)
+        for one, other in (
+            (frame, frame.assign(number=frame["number"] + 2)),
+            (given, given.with_columns(number=polars.col("number") + 2)),
+        )
+    ]
+    assert both[1].moved == both[0].moved
+    assert "number" in both[1].moved
 
 
 def test_columns_are_matched_by_name_and_strangers_named():
