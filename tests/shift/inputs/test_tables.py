@@ -97,7 +97,7 @@ def test_polars_is_read_as_pandas_is():
             "size": pd.Categorical(["small", "large"] * 30),
         }
     )
-    columns = {name: column.where(column.notna(), None).tolist() for name, column in frame.items()}
+    columns = {name: [None if pd.isna(one) else one for one in column] for name, column in frame.items()}
     kinds = {"count": polars.Int8, "town": polars.Categorical, "size": polars.Enum(["small", "large"])}
     given = polars.DataFrame(columns, schema_overrides=kinds)
     ours, theirs = tables.read("X", frame), tables.read("X", given)
