@@ -19,7 +19,6 @@ import contextlib
 import inspect
 import io
 import os
-import platform
 import re
 import shutil
 import sys
@@ -29,14 +28,16 @@ import time
 import warnings
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kerasdl import backends, files, names
-from kerasdl.course import mistakes, reached, request, results, screen, signals, tables, workplace
+from kerasdl.course import mistakes, reached, request, results, screen, shown, signals, tables, workplace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,12 +55,15 @@ class Host:
         progress: told of (label, share done).
         record: whether full runs are made to be recorded: held to their bands, whatever was recorded before.
         folder: where the present chapter works; the program gives it its final name. None: the chapter does.
+        shown: told what is shown (its kind, and more by name) in place of the text written within it; see
+            :class:`kerasdl.course.shown.Recorder`.
     """
 
     tutorials: Path
     progress: Callable[[str, float], None]
     record: bool = False
     folder: Path | None = None
+    shown: Callable[..., AbstractContextManager[None]] | None = None
 
 
 host: Host | None = None
@@ -145,7 +149,8 @@ class Chapter:
             sys.excepthook = partial(mistakes.explain, self._script, f"{called}, {words}" if own else "")
         self._started = time.perf_counter(), time.process_time()
         many = f", {asked.devices} devices" if asked.devices > 1 else ""
-        print(f"{called} on {choice.name} ({choice.reason}){', fast' if asked.fast else ''}{many}")
+        with _shown("start"):
+            print(f"{called} on {choice.name} ({choice.reason}){', fast' if asked.fast else ''}{many}")
 
     def uses(self, data: Any) -> Any:
         """Print and record which source a set of :mod:`kerasdl.datasets` came from, and return the set."""
@@ -190,7 +195,8 @@ class Chapter:
             if shows:
                 print(shows)
             return
-        print(f"figure: {self._final / name}.png" + (f"\n  {shows}" if shows else ""))
+        with _shown("figure", name=name, alt=shown.described(figure, shows)):
+            print(f"figure: {self._final / name}.png" + (f"\n  {shows}" if shows else ""))
 
     def table(self, table: "pd.DataFrame | pd.Series", name: str = "", digits: int = 4) -> None:
         """Show a pandas table, and keep it as ``NAME.csv`` where a name is given.
@@ -208,7 +214,8 @@ class Chapter:
 
             display(frame.map(lambda entry: tables.readable(entry, digits)))
             return
-        print(tables.text(frame, digits))
+        with _shown("table", html=frame.map(lambda entry: tables.readable(entry, digits)).to_html(border=0)):
+            print(tables.text(frame, digits))
 
     def history(self, name: str, table: "pd.DataFrame | pd.Series") -> None:
         """Save a training history or any other pandas table as ``NAME.csv``."""
@@ -286,7 +293,7 @@ class Chapter:
         result = self._result
         started, at_work = self._started
         result.seconds, result.busy = time.perf_counter() - started, time.process_time() - at_work
-        result.versions = _versions(self.backend)
+        result.versions, result.when = results.versions(self.backend), f"{date.today()}"
         full = reached.on(result.data, reached.read(self._course, self.name))
         result.full_seconds = full.get("seconds")
         for check in result.trained:
@@ -295,7 +302,8 @@ class Chapter:
         if self._workplace and not self._ended:
             self.folder = self._workplace.name(self.folder, result.kind, self.backend, result.chapter)
             self._ended = True
-        report.show([result])
+        with _shown("results"):
+            report.show([result])
         if result.broken:
             error = OutOfBand.of(result)
             if self._script is None:
@@ -343,6 +351,11 @@ def _called(script: Path | None, name: str) -> str:
     return f"{name}-copy" if own == name else own
 
 
+def _shown(kind: str, **fields: Any) -> AbstractContextManager[None]:
+    """Tell the host what the text that is written within this shows."""
+    return host.shown(kind, **fields) if host and host.shown else nullcontext()
+
+
 def _in_notebook() -> bool:
     """Whether a kernel runs this, whose outputs may be pictures."""
     loaded = sys.modules.get("IPython")
@@ -372,11 +385,3 @@ def _share_out(asked: Namespace) -> None:
         asked.out = Path(tempfile.mkdtemp(prefix="kerasdl-"))
         atexit.register(shutil.rmtree, asked.out, ignore_errors=True)
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  to the end of the run
-
-
-def _versions(backend: str) -> dict[str, str]:
-    """Versions of what the chapter ran on; a chapter that never loaded Keras does not load it for this."""
-    loaded = {
-        name: sys.modules[name].__version__ for name in ("kerasdl", "keras", backend) if name in sys.modules
-    }
-    return {"python": platform.python_version(), **loaded}

@@ -5,6 +5,8 @@ A chapter's run goes in as a :class:`Result` and out as ``results.json`` in its 
 
 import json
 import math
+import platform
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -92,6 +94,7 @@ class Result:
         code: of the script, as :func:`kerasdl.course.reached.code` has it; empty in a notebook.
         data: for each data set, which source was used.
         versions: of Python, kerasdl, Keras and the backend.
+        when: the day on which it ended, such as 2026-11-30.
         seconds: from the chapter's start to its end, imports of the backend included.
         busy: seconds for which the processor worked on it, all threads together.
         full_seconds: how long the full setting took when it was last recorded.
@@ -108,6 +111,7 @@ class Result:
     code: str = ""
     data: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    when: str = ""
     seconds: float = 0.0
     busy: float = 0.0
     full_seconds: float | None = None
@@ -147,6 +151,14 @@ class Result:
         return files.write(
             folder / FILE, json.dumps(_to_json(asdict(self)), indent=2, allow_nan=False) + "\n"
         )
+
+
+def versions(backend: str) -> dict[str, str]:
+    """Return the versions of what this process runs on; Keras is not loaded for it."""
+    loaded = {
+        name: sys.modules[name].__version__ for name in ("kerasdl", "keras", backend) if name in sys.modules
+    }
+    return {"python": platform.python_version(), **loaded}
 
 
 def load(path: Path) -> Result:
@@ -271,6 +283,7 @@ RESULT: dict[str, Callable[[Any], Any]] = {
     "code": _text,
     "data": _TEXTS,
     "versions": _TEXTS,
+    "when": _text,
     "seconds": _number,
     "busy": _number,
     "full_seconds": _perhaps,

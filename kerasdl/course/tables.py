@@ -5,6 +5,7 @@ room follow below, with the rows' names before them.
 """
 
 import textwrap
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -48,9 +49,10 @@ def text(frame: "pd.DataFrame", digits: int = 4, width: int = 80) -> str:
 
 def readable(entry: Any, digits: int) -> str:
     """A table's entry; numbers with so many significant digits, whole ones whole."""
-    if not isinstance(entry, float):  # NumPy's floats of 64 bits are floats, too
+    if isinstance(entry, Integral) or not isinstance(entry, Real):  # NumPy's numbers are numbers, too
         return str(entry)
-    return str(int(entry)) if entry.is_integer() and abs(entry) < 1e6 else f"{entry:.{digits}g}"
+    number = float(entry)
+    return str(int(number)) if number.is_integer() and abs(number) < 1e6 else f"{number:.{digits}g}"
 
 
 def _in_lines(columns: "pd.Index", shown: "pd.DataFrame", letters: int) -> "pd.MultiIndex":

@@ -39,6 +39,8 @@ BODIES = {
     "endless": "print('waiting', flush=True)\ntime.sleep(600)\n",
 }
 
+KEPT = ("output.txt", "results.json", "shown.json")  # of every run
+
 
 @pytest.fixture
 def tutorials(tmp_path, monkeypatch):
@@ -247,7 +249,7 @@ def test_an_interrupt_leaves_no_half_written_file_and_no_process(
     said, _ = process.communicate(timeout=60)
     assert process.returncode == code
     assert "interrupted: 1 of 2" in said
-    assert left(tmp_path / "out") == [f"{backend}/good/output.txt", f"{backend}/good/results.json"]
+    assert left(tmp_path / "out") == [f"{backend}/good/{name}" for name in KEPT]
     assert alive(str(tmp_path)) == []
 
 
@@ -264,7 +266,7 @@ def test_a_killed_run_takes_its_worker_with_it_and_the_next_one_sweeps(
         time.sleep(0.1)
     tutorials("good")
     run("run", "good")
-    assert left(tmp_path / "out") == [f"{backend}/good/output.txt", f"{backend}/good/results.json"]
+    assert left(tmp_path / "out") == [f"{backend}/good/{name}" for name in KEPT]
 
 
 @signals
@@ -330,9 +332,7 @@ def test_two_runs_at_once_each_show_their_own_numbers(tutorials, tmp_path, backe
         assert process.returncode == 0, said
         assert f"value={value}" in said
         assert not any(f"value={other}" in said for other in values if other != value)
-    assert left(tmp_path / "out") == [
-        f"changed/{backend}/good/{name}" for name in ("output.txt", "results.json")
-    ]
+    assert left(tmp_path / "out") == [f"changed/{backend}/good/{name}" for name in KEPT]
 
 
 def test_an_out_that_can_hold_nothing_is_answered_before_anything_starts(tutorials, run, tmp_path):

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from kerasdl.course import chapter
+from kerasdl.course import chapter, shown
 from kerasdl.course.cli.run import LOG
 
 
@@ -45,10 +45,17 @@ def main() -> None:
         for job in jobs:
             folder = out / Path(job["path"]).stem.partition("_")[2]
             folder.mkdir(parents=True, exist_ok=True)
-            chapter.host = chapter.Host(Path(job["path"]).parent, progress, job["record"], folder)
+            recorder = shown.Recorder(job["path"], sys.stdout)
+            chapter.host = chapter.Host(
+                Path(job["path"]).parent, progress, job["record"], folder, recorder.instead
+            )
             send("start")
             started = time.perf_counter()
-            error = _run(folder, job["path"], job["arguments"])
+            with contextlib.redirect_stdout(recorder):
+                error = _run(folder, job["path"], job["arguments"])
+            if not error:
+                with contextlib.suppress(OSError):  # on a full disk; the site then asks for the run again
+                    recorder.save(folder)
             send("end", seconds=time.perf_counter() - started, error=error)
     finally:
         if rank:
