@@ -79,6 +79,11 @@ chapter.table(houses.features.iloc[:3, [1, 3, 11, 16, 18, 29]].assign(price=hous
 # validating on the part left out. The mean of the K errors is the estimate, and every row has been validated
 # exactly once.
 #
+# How large should K be? Each model learns from $(K - 1)/K$ of the rows. So the estimate is one of a model
+# with a little less data than the final one will have, and a little too high; the larger K, the less so. But
+# K models have to be trained, and each is validated on fewer rows, so the single errors scatter more. Five
+# and ten are what most people settle on.
+#
 # ### From scratch
 #
 # K contiguous parts, sizes as equal as they can be. scikit-learn's `KFold` draws the same ones.
@@ -167,7 +172,8 @@ regressor = KerasRegressor(
     random_state=settings.seed,
 )
 linear = make_pipeline(preprocess, regressor)
-result = cross_validate(linear, houses.features, houses.prices, cv=folds, scoring=log_rmse)
+judging = {"cv": folds, "scoring": log_rmse}
+result = cross_validate(linear, houses.features, houses.prices, **judging)
 chapter.table(result.scores, "scores")
 gap = result.mean.valid - result.mean.train
 reach = result.scores.valid.max() - result.scores.valid.min()
@@ -180,6 +186,11 @@ print(f"validation less training error: {gap:.4f}; from the best to the worst fo
 # Compare the two last numbers. The first tells how much the model overfits: what it does worse on new houses
 # than on its own. The second tells how much the answer depends on the split. Wherever the second is the
 # larger, one split alone could have told us anything between the best and the worst fold.
+#
+# It is tempting to divide the spread by $\sqrt K$ and to call that the error of the mean. But the folds'
+# models share most of their training rows, so their errors are not independent, and no formula for the folds
+# of one split is right for every kind of data (Bengio and Grandvalet, 2004). Take the spread as a warning
+# rather than as an error bar.
 #
 # Where are the errors? Each point of the figure is a house priced by a model that had not seen it. The table
 # sorts the houses by price into five groups of equal size: `mean` says whether a group is priced too high,
@@ -214,8 +225,17 @@ chapter.table(by_fifth.rename(columns={"std": "spread"}), digits=2)
 # - A few houses are sold for reasons that no column knows. The **Huber loss** is quadratic for small errors
 #   and linear beyond $\delta$, so that these few do not bend the model.
 #
+# Written out, with $r$ for the error of a price's logarithm, the Huber loss is $r^2/2$ where $|r| \le \delta$
+# and $\delta\,(|r| - \delta/2)$ beyond. The two pieces meet with equal value and slope, and the slope is
+# never larger than $\delta$: a house that is wildly wrong pulls no harder than one that is wrong by $\delta$.
+#
 # Which network then? Each candidate is judged on the same folds. Beside them stands a strong linear model,
 # scikit-learn's Lasso.
+#
+# The **Lasso** is a linear model whose penalty is the sum of the sizes $|w_i|$ in place of their squares. A
+# square hardly minds a weight that is already small; the size minds it as much as any. So the Lasso makes
+# many weights exactly 0. Among some hundreds of columns, most of them words that few houses share, that is a
+# strong candidate.
 #
 # Five folds of six candidates are thirty networks. They need not be trained one after the other: networks of
 # the same shape differ in their numbers alone, and numbers can be stacked. `grid_search` gives every layer
@@ -323,6 +343,11 @@ chapter.figure("folds", plots.fold_spread(compared, "log-RMSE", reference))
 # The choice is made. Each fold's model has seen all houses but its own part; the mean of the models has seen
 # them all, and averaging takes away some of the chance in each. Their error on the test set is known only to
 # the competition's judges; our estimate is the mean above.
+#
+# Averaging models is a model of its own. Write each model's error as a part that all share and a part of its
+# own. The mean of K models keeps the first and, where the second parts are independent, divides their
+# variance by K. The folds' models share most of their rows, so theirs are not independent, and the gain is
+# smaller than that. The last line of the next cell says how far the models differ on a house.
 
 # %%
 votes = [

@@ -94,7 +94,7 @@ def letters(prose):
 vocabulary = text.Vocabulary("abcdefghijklmnopqrstuvwxyz ")
 prose = letters(book.text)
 tokens = vocabulary.encode(prose)
-print(f"{book.title}: {len(tokens):,} characters, of which the first are\n{prose[:100]!r}")
+print(f"{book.title}: {len(tokens):,} characters, beginning with\n{prose[:76]!r}")
 
 # %% [markdown]
 # ## The idea
@@ -106,6 +106,12 @@ print(f"{book.title}: {len(tokens):,} characters, of which the first are\n{prose
 #
 # It says among how many equally likely characters the choice would be just as hard. Perfect foresight has
 # perplexity 1, and whoever knows nothing but the alphabet has 27.
+#
+# Why the exponential of a mean of logarithms? The probability of the whole text is a product of $T$ factors,
+# far too small to be written down. Its $T$-th root is the geometric mean of the factors, and perplexity is
+# one over that. Its logarithm to base 2 has a meaning of its own: that many bits a character would suffice to
+# store the text, for a program that knows our probabilities. To know nothing costs 4.75 bits; a perplexity of
+# 8 costs 3.
 #
 # ## From scratch
 #
@@ -124,13 +130,14 @@ def ngram_perplexity(seen, asked, n):
 
 
 counted = {n: ngram_perplexity(tokens[:10_000], tokens[10_000:15_000], n) for n in (1, 2, 3, 4)}
-print("perplexity of counting:", ", ".join(f"{n}-grams {value:.2f}" for n, value in counted.items()))
+print("perplexity:", ", ".join(f"{n}-grams {value:.2f}" for n, value in counted.items()))
 print(f"the best are {min(counted, key=counted.get)}-grams")
 
 # %% [markdown]
 # A longer past helps only while it has been seen before: there are $27^4$, half a million, strings of four
-# characters, and 10,000 characters hold few of them. A recurrent network has no such table. Its state is what
-# it chose to remember, and similar pasts have similar states.
+# characters, and 10,000 characters hold few of them. Where a past has never been seen, its 27 made-up counts
+# are all there is, and the guess is that of the alphabet. A recurrent network has no such table. Its state is
+# what it chose to remember, and similar pasts have similar states.
 #
 # By hand, the perplexity of a network that has learned nothing yet takes two layers of `scratch`.
 # `models.language_model` computes the same.
@@ -175,6 +182,12 @@ course.agree(chapter, builder, written_out, x[:4])
 # ended, and so does the state; the gradient stops at the edge. In **random** sampling the windows are
 # shuffled, anew for each epoch, and every window starts from a state of zeros: nothing is learned from
 # further back than the window reaches.
+#
+# Picture the first way as a book cut into scrolls, one for each row of a batch. The first batch holds the
+# first window of every scroll, the second the next one, and so on, so each row of a batch continues the same
+# row of the one before. `language_model(..., batch_size=...)` keeps the states between batches, and a
+# callback sets them to zero where an epoch begins. This is the truncated back-propagation of chapter 10:
+# states travel along the whole scroll, gradients only through one window.
 
 # %%
 learned = tokens[: settings.tokens]
@@ -211,17 +224,22 @@ chapter.figure("by_heart", plots.lines(curves, **labels, reference={"perfect": 1
 #
 # `models.generate` hands the state from character to character. At temperature 0 it takes the likeliest one;
 # above, it draws: logits are divided by the temperature first, so that a high one dares more.
+#
+# In probabilities that is $p_k^{1/\tau}$, made to sum to 1 again. With $\tau = \tfrac12$ they are squared:
+# what is twice as likely becomes four times as likely. Compare the three lines. One that always takes the
+# likeliest character is safe and may run in circles; one that draws by the network's own probabilities makes,
+# now and then, a choice from which it must find back.
 
 # %%
 author = deep[settings.samplings[0]]
 prompt = prose[200:220]
-print(f"the text:        {prose[200:290]!r}")
+print(f"the text:\n  {prose[200:275]!r}")
 for temperature in (0.0, 0.5, 1.0):
-    written = models.generate(author, prompt, 70, temperature, seed=settings.seed)
-    print(f"temperature {temperature}: {written!r}")
+    written = models.generate(author, prompt, 55, temperature, seed=settings.seed)
+    print(f"temperature {temperature}:\n  {written!r}")
 written = models.generate(author, prose[:20], 70)
 heart = np.mean([a == b for a, b in zip(written[20:], prose[20:90], strict=True)])
-print(f"after the text's first 20 characters, share of the next 70 that are the text's: {heart:.2f}")
+print(f"of the 70 characters after its first 20 it writes this share by heart: {heart:.2f}")
 
 # %% [markdown]
 # ## Text that it has not seen
@@ -286,10 +304,10 @@ chapter.figure("cells", plots.lines(unseen, **labels, reference={"counting 3-gra
 #
 # ## More text, and two authors
 #
-# Ten thousand characters teach few words. What do fifteen times as many bring, after as many steps? And when
-# two authors share one network, does each of them lose by it? Author A wrote the text so far. Author B is the
-# Python reference; where that is the text already, B is a file of Python's library, `argparse.py`, whose
-# letters are code.
+# Ten thousand characters teach few words. What do fifteen times as many bring, if the number of training
+# steps stays the same? And when two authors share one network, does each of them lose by it? Author A wrote
+# the text so far. Author B is the Python reference; where that is the text already, B is a file of Python's
+# library, `argparse.py`, whose letters are code.
 
 # %%
 if book.is_real:
@@ -309,7 +327,7 @@ corpora = {
     "B": other_tokens[:share],
     "A and B": np.concatenate([tokens[:share], other_tokens[:share]]),
 }
-print(f"A: {book.title}; B: {other_title}; {share:,} characters of each")
+print(f"A: {book.title}\nB: {other_title}\n{share:,} characters of each")
 
 # %% [markdown]
 # Four networks start from the same weights and take the same number of steps, each on windows drawn at random
@@ -326,7 +344,7 @@ for name, corpus in chapter.track(list(corpora.items()), "authors"):
     windows = corpus[places]
     reader.fit(windows[:, :-1], windows[:, 1:], batch_size=32, shuffle=False, verbose=0)
     asked[name] = {who: perplexity_of(reader, part) for who, part in held_out.items()}
-    said[name] = models.generate(reader, "the ", 90, temperature=0.5, seed=settings.seed)
+    said[name] = models.generate(reader, "the ", 70, temperature=0.5, seed=settings.seed)
 authors = pd.DataFrame(asked).T.rename_axis("learned from")
 print("perplexity on new pages of A and of B")
 chapter.table(authors, "authors")
@@ -342,11 +360,12 @@ figure.axes[0].minorticks_off()
 chapter.figure("authors", figure)
 
 # %% [markdown]
-# In the full setting the little text was learned by heart: on new pages of the same author its network is
-# worse than knowing nothing, because it is sure and wrong. Fifteen times the text mends that in as many
-# steps. What another author wrote teaches less than what the same one wrote. And the network that had both
-# speaks to each about as well as the one that knew him alone, though it had half the steps for him: from the
-# first characters it finds out whom it reads.
+# In the full setting the network that read little of A has learned it by heart. On new pages of the same
+# author it is worse than knowing nothing, because it is sure and wrong. The one that read fifteen times as
+# much, in the same number of steps, is far better. Reading the other author helps less than reading the same
+# amount of this one. And the network that read both is about as good for each of them as the network that
+# read that author alone, though it had only half of its steps for each: from the first characters it finds
+# out whom it reads.
 #
 # ## Measured beside reference
 #
@@ -394,7 +413,7 @@ chapter.finish()
 # ## What to try
 #
 # - `--set optimizer=sgd --set learning_rate=2 --set epochs=100`: nearer to the textbook's setting. How far is
-#   it after twice as many epochs as Adam had?
+#   it after twice the number of epochs that Adam had?
 # - `--set seeds=3`: how far apart do three starts of the same cell lie, and how far the cells?
 # - Take `global_clipnorm` away. Which network notices first?
 # - Give the network that read both authors a prompt of A and then one of B. After how many characters does it
