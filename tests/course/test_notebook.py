@@ -30,7 +30,7 @@ def shows_its_figures(outputs, folder):
     """Every figure is seen as a picture, progress is told, and nothing stray lies about."""
     every = [output for cell in outputs for output in cell]
     pictures = [base64.b64decode(o["data"]["image/png"]) for o in every if "image/png" in o.get("data", {})]
-    (path,) = folder.glob("kerasdl-results/*/*-notebook/results.json")
+    (path,) = folder.glob("kerasdl-results/**/*-notebook/results.json")
     found = json.loads(path.read_text())
     assert found["fast"]
     assert len(pictures) >= len(found["figures"]) > 0

@@ -1,6 +1,10 @@
 """The chapters themselves: what they lack, and, for ``tox -e slow``, what their runs find."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 
 import pytest
 
@@ -80,6 +84,46 @@ def test_the_fast_course_can_be_read_at_80_columns_and_shows_no_empty_figure(tmp
             assert picture[..., :3].std() > 0.01, name
             # 150 dots an inch: at 640 pixels its letters can still be read.
             assert picture.shape[1] <= 9.7 * 150, (result.chapter, name)
+
+
+OWN = "keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(8), keras.layers.Dense({})])"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "builder", "outputs", "wrong"),
+    [
+        ("polynomial_fit", "models.polynomial(3)\n", "1", ""),
+        ("polynomial_fit", "models.polynomial(1)", "1", ""),
+        ("convolution", "models.convnet(x.shape[1:], classes)\n", "classes", ""),
+        ("convolution", "models.mlp(x[0].size, (max(1, width),), classes)", "classes", ""),
+        ("dropout", "models.mlp(x.shape[1], settings.hidden, dropout=dropped)", "10", "no weights yet"),
+        (
+            "backprop",
+            "models.mlp(x.shape[1], settings.hidden, activation=settings.activation)",
+            "10",
+            "layers=.* is empty",
+        ),
+    ],
+)
+def test_a_network_of_ones_own_stands_in_for_a_builder_or_is_answered(
+    name, builder, outputs, wrong, tmp_path
+):
+    text = SCRIPTS[name].path.read_text(encoding="utf-8")
+    assert text.count(builder) == 1
+    own = OWN.format(outputs) + "\n" * builder.endswith("\n")
+    copy = files.write(tmp_path / "mine.py", text.replace(builder, own))
+    done = subprocess.run(
+        [sys.executable, str(copy), "--fast"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == bool(wrong), done.stderr
+    if wrong:
+        assert re.fullmatch(rf"mine\.py, line [\d → ]+: ValueError: .*{wrong}.*\n", done.stderr)
 
 
 @pytest.mark.slow
