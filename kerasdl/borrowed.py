@@ -47,6 +47,11 @@ ENTRIES = {
         "learning_rate is the present number, and the config of a schedule of one's own can't be read back",
         "keras 3.15",
     ),
+    "rowwise_metric": Entry(
+        "keras.metrics.MeanMetricWrapper._fn and _fn_kwargs",
+        "a metric that many models share needs each row's number; in public a metric gives its mean alone",
+        "keras 3.15",
+    ),
     "mask_of": Entry(
         "tensor._keras_mask",
         "a training step of our own weighs the steps that count; layers are handed masks, steps are not",
@@ -285,6 +290,11 @@ def one_by_one(optimizer: Any) -> Iterator[None]:
     finally:
         for name in names:
             delattr(optimizer, name)
+
+
+def rowwise_metric(metric: Any) -> tuple[Any, dict[str, Any]]:
+    """Return what gives one number a row of a metric that is their mean, and its settings."""
+    return metric._fn, dict(metric._fn_kwargs)
 
 
 def loss_record(loss: Any) -> tuple[type, dict[str, Any]]:

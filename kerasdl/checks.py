@@ -7,7 +7,7 @@ a renamed argument working.
 import functools
 import warnings
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -76,17 +76,20 @@ def positive(argument: str, value: float) -> float:
     return float(value)
 
 
-def finite(argument: str, values: np.ndarray) -> np.ndarray:
-    """Return ``values`` as an array, if every number in it is finite. Arrays that hold no floats pass.
+def finite(argument: str, values: Any) -> Any:
+    """Return ``values`` as an array, or sparse rows, if every number is finite. What holds no floats passes.
 
     Raises:
         ValueError: some are NaN or infinite; the message counts them and names the first row.
     """
-    values = np.asarray(values)
+    sparse = hasattr(values, "tocsr")
+    values = values.tocsr() if sparse else np.asarray(values)
     if np.issubdtype(values.dtype, np.inexact):
-        bad = ~np.isfinite(values)
+        bad = ~np.isfinite(values.data if sparse else values)
         if bad.any():
             row = int(np.argwhere(bad)[0][0]) if values.ndim else 0
+            if sparse:  # the row that holds this number
+                row = int(np.searchsorted(values.indptr, row, "right")) - 1
             raise ValueError(
                 f"{argument} has {int(bad.sum())} NaN or infinite values, the first in row {row}: "
                 "impute or drop them first"
@@ -94,13 +97,14 @@ def finite(argument: str, values: np.ndarray) -> np.ndarray:
     return values
 
 
-def same_length(**arrays: np.ndarray) -> int:
-    """Return the number of rows that all the arrays share; those that are ``None`` are passed over.
+def same_length(**arrays: Any) -> int:
+    """Return the number of rows that all arrays, sparse ones too, share; those that are ``None`` are passed over.
 
     Raises:
         ValueError: the lengths differ; the message names each.
     """
-    lengths = {name: len(array) for name, array in arrays.items() if array is not None}
+    there = {name: one for name, one in arrays.items() if one is not None}
+    lengths = {name: one.shape[0] if hasattr(one, "tocsr") else len(one) for name, one in there.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError("rows differ: " + ", ".join(f"{name} has {n}" for name, n in lengths.items()))
     return next(iter(lengths.values()))

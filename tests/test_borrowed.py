@@ -107,6 +107,14 @@ def test_still_every_layer():
     assert not hasattr(model, "flatten_layers")
 
 
+def test_still_rowwise_metric():
+    metric = keras.metrics.BinaryAccuracy(threshold=0.75)
+    function, settings = borrowed.rowwise_metric(metric)
+    y, p = np.array([[1.0], [1.0]], "float32"), np.array([[0.7], [0.8]], "float32")
+    assert keras.ops.convert_to_numpy(function(y, p, **settings)).ravel().tolist() == [0, 1]
+    assert not {name for name in ("fn", "function", "fn_kwargs") if hasattr(metric, name)}
+
+
 def test_still_mask_of():
     outputs = keras.layers.Masking()(np.array([[[1.0], [0.0]]], "float32"))
     assert keras.ops.convert_to_numpy(borrowed.mask_of(outputs)).tolist() == [[True, False]]

@@ -24,7 +24,7 @@ from kerasdl.estimators.kept import KeptModel, back, kept
 from kerasdl.estimators.meaning import plain
 from kerasdl.estimators.steps import Compiled, Steps, Validation, outputs
 from kerasdl.estimators.targets import Targets
-from kerasdl.estimators.watching import copies
+from kerasdl.estimators.watching import copies, parted, rejoined
 
 
 class KerasEstimator(BaseEstimator):
@@ -314,6 +314,7 @@ class KerasEstimator(BaseEstimator):
             state["_head"] = replace(self._head, loss=kept(self._head.loss))
             state["model_"] = KeptModel.of(self.model_, self._recipe, self.build)
             del state["_recipe"]
+            state["callbacks_"] = parted(self.callbacks_)  # their model is this one, and kept already
             wanted = self._compiling()
             # Of what it was compiled with, only what is no longer wanted: the objects themselves are copied.
             state["_compiled_with"] = [
@@ -331,6 +332,8 @@ class KerasEstimator(BaseEstimator):
                 self.build, self._head.loss, Steps.metrics_of(self.metrics)
             )
             self._compiled_with = self._compiling() | dict.fromkeys(self._compiled_with, object())
+            for callback in self.callbacks_:
+                rejoined(callback, self.model_)
 
 
 def joined(own: Callable, inherited: Callable) -> inspect.Signature:

@@ -53,6 +53,11 @@ def shape(X: Rows) -> Shape:
     return {name: array.shape[1:] for name, array in X.items()} if several(X) else X.shape[1:]
 
 
+def size(X: Rows) -> int:
+    """Return how many numbers one row holds."""
+    return sum(int(np.prod(own)) for own in (shape(X).values() if several(X) else [shape(X)]))
+
+
 def pick(X: Rows, rows: Any) -> Rows:
     """Return some of the rows."""
     return {name: array[rows] for name, array in X.items()} if several(X) else X[rows]
@@ -79,11 +84,23 @@ def _numbers(name: str, X: Any) -> np.ndarray:
         return checks.finite(name, X.astype(keras.config.floatx(), copy=False))
 
 
+def trained(X: Rows) -> Any:
+    """Return rows to train on: as :func:`numbers` does, but sparse ones stay sparse.
+
+    Raises:
+        ValueError: as :func:`numbers`.
+    """
+    if not sparse.issparse(X):
+        return numbers(X)
+    with np.errstate(over="ignore"):
+        return checks.finite("X", X.astype(keras.config.floatx()))
+
+
 def fed(X: Rows, model: keras.Model, columns: Any = None) -> Any:
     """Return rows as ``fit`` and ``predict`` of this model take them: an array, or a list of them.
 
     Args:
-        X: rows, as :func:`numbers` gives them.
+        X: rows, as :func:`numbers` or :func:`trained` gives them.
         model: a model with several inputs gets the arrays of their names.
         columns: names of X's columns: a model with several inputs then gets those of its inputs' names.
 
@@ -96,6 +113,7 @@ def fed(X: Rows, model: keras.Model, columns: Any = None) -> Any:
             return X
         if columns is None:
             raise ValueError(f"X is one array and the model has the inputs {names}: give a dict of arrays")
+        X = X.toarray() if sparse.issparse(X) else X
         places = {name: place for place, name in enumerate(columns)}
         X = {name: X[:, [place]] for name, place in places.items()}
         X = {name: X[name] for name in names if name in X} if set(names) <= set(X) else X

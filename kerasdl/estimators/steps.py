@@ -26,6 +26,7 @@ from kerasdl.estimators.targets import Asked, Head, Loss, Targets
 from kerasdl.estimators.watching import Bar, Stopping, copies, stopping
 
 SHORT = {"lr": "learning_rate"}  # other libraries' name for it
+AT_ONCE = 2**26  # numbers of rows to predict for that are made dense together
 PROBED = 8  # rows that a new model is shown, to see what it answers
 
 
@@ -74,7 +75,7 @@ class Feed(NamedTuple):
     """What one training is fed: numbers, as the model takes them.
 
     Attributes:
-        x: ``(rows, …)``, or a list of them for a model with several inputs.
+        x: ``(rows, …)``, perhaps sparse, or a list of them for a model with several inputs.
         y: ``(rows, outputs)`` floats, or ``(rows, 1)`` places of classes.
         weight: ``(rows,)`` of mean 1, or None.
         validation: ``(x, y)`` or ``(x, y, weight)`` that decide when to stop, or None.
@@ -216,7 +217,7 @@ class Steps:
         """
 
         def rows(part: Rows) -> Any:
-            return inputs.fed(inputs.numbers(part), model, self.columns)
+            return inputs.fed(inputs.trained(part), model, self.columns)
 
         weight = weights("sample_weight", sample_weight, len(y))
         class_weight = getattr(self.estimator, "class_weight", None)
@@ -293,6 +294,8 @@ class Steps:
 def outputs(model: keras.Model, X: Rows, batch_size: int, columns: Any = None) -> np.ndarray:
     """Return a model's outputs for checked rows, ``(samples, outputs)``."""
     batch_size, rows = int(batch_size), inputs.count(X)
+    row = inputs.size(X)
+    at_once = batch_size * max(1, min(1024, AT_ONCE // max(1, batch_size * row)))
     # Whole batches only: a row's output is then the same bits whatever stands beside it, and no backend
     # compiles for a shorter batch.
     places = np.minimum(np.arange(rows + -rows % batch_size), rows - 1)
@@ -300,7 +303,7 @@ def outputs(model: keras.Model, X: Rows, batch_size: int, columns: Any = None) -
         model.predict(
             inputs.fed(inputs.numbers(inputs.pick(X, part)), model, columns), batch_size=batch_size, verbose=0
         )
-        for part in np.split(places, range(batch_size * 1024, len(places), batch_size * 1024))
+        for part in np.split(places, range(at_once, len(places), at_once))
     ]
     return np.concatenate(parts)[:rows] if len(parts) > 1 else parts[0][:rows]
 

@@ -4,6 +4,7 @@ In go an estimator's settings; out come callbacks for one training.
 """
 
 import copy
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -84,6 +85,19 @@ def copies(callbacks: Any) -> list[keras.callbacks.Callback]:
             raise TypeError(f"callbacks={one!r}: give Keras callbacks, or functions that make one")
         found.append(fresh)
     return found
+
+
+def parted(callbacks: Sequence[keras.callbacks.Callback]) -> list[keras.callbacks.Callback]:
+    """Return copies of callbacks that have let go of the model they watched."""
+    alone = [copy.copy(one) for one in callbacks]
+    for one in alone:
+        rejoined(one, None)
+    return alone
+
+
+def rejoined(callback: keras.callbacks.Callback, model: keras.Model | None) -> None:
+    """Give a callback the model that it watched, without what it does when a training begins."""
+    keras.callbacks.Callback.set_model(callback, model)
 
 
 def bar(what: str, total: int) -> Progress:

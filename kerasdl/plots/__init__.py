@@ -4,9 +4,10 @@ Numbers go in; every function returns a :class:`matplotlib.figure.Figure`, made 
 up, nothing stays in memory, and the caller's own matplotlib settings are left alone.
 """
 
-from kerasdl.plots.curves import dots, fits, fold_spread, learning_curves, lines, residuals
+from kerasdl.plots.curves import fits, learning_curves, lines, residuals
 from kerasdl.plots.panels import bars, panels
 from kerasdl.plots.planes import descents, heat_map, pictures, regions, shades
+from kerasdl.plots.scores import dots, fold_spread, folds
 from kerasdl.plots.style import DASHES, MARKERS, PALETTE, REFERENCE, Colour, canvas, colours, looks
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "dots",
     "fits",
     "fold_spread",
+    "folds",
     "heat_map",
     "learning_curves",
     "lines",

@@ -1,19 +1,17 @@
-"""How does one number change with another? Curves, points, bars, and scores side by side.
+"""How does one number change with another? Curves, points and residuals.
 
 Numbers and tables go in, by the names of what they are; a :class:`matplotlib.figure.Figure` comes out.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kerasdl.plots.panels import panels
-from kerasdl.plots.style import PALETTE, REFERENCE, Colour, canvas, figure_of, looks, name_places
+from kerasdl.plots.style import REFERENCE, Colour, canvas, figure_of, looks, name_places
 
 Curves = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
@@ -131,36 +129,6 @@ def lines(
     return figure_of(ax)
 
 
-def dots(
-    scores: Mapping[str, Sequence[float]],
-    xlabel: str,
-    reference: Mapping[str, float] | None = None,
-    colours: Mapping[str, Colour] | None = None,
-) -> Figure:
-    """Draw each candidate's scores as dots on a line of its own, with their mean as a bar; the best on top.
-
-    Args:
-        scores: candidate → its scores, as over folds or seeds; the smaller, the better.
-        xlabel: name and unit of a score.
-        reference: label → place of a thin vertical line.
-        colours: candidate → colour; default one for all.
-    """
-    order = sorted(scores, key=lambda name: float(np.mean(scores[name])), reverse=True)
-    with canvas(width=7.0, height=max(2.4, 0.32 * len(order) + 1.2)) as (figure, axes):
-        ax = axes[0, 0]
-        for place, name in enumerate(order):
-            colour = (colours or {}).get(name, PALETTE[0])
-            ax.plot(scores[name], np.full(len(scores[name]), place), "o", color=colour, alpha=0.7)
-            ax.vlines(float(np.mean(scores[name])), place - 0.3, place + 0.3, color="0.15", linewidth=2)
-        for label, value in (reference or {}).items():
-            ax.axvline(value, **REFERENCE, label=label)
-        ax.set_yticks(range(len(order)), order)
-        ax.set(xlabel=xlabel, ylim=(-0.6, len(order) - 0.4))
-        if reference:
-            ax.legend(frameon=False)
-    return figure
-
-
 def residuals(target: np.ndarray, prediction: np.ndarray, unit: str = "") -> Figure:
     """Draw prediction against target, and the residual against the prediction.
 
@@ -178,41 +146,4 @@ def residuals(target: np.ndarray, prediction: np.ndarray, unit: str = "") -> Fig
         right.scatter(prediction, prediction - target, s=10, alpha=0.5, edgecolor="none")
         right.axhline(0, **REFERENCE)
         right.set(xlabel=f"prediction{unit}", ylabel=f"prediction − target{unit}")
-    return figure
-
-
-def fold_spread(
-    scores: Mapping[str, pd.DataFrame], ylabel: str = "error", reference: Mapping[str, float] | None = None
-) -> Figure:
-    """Draw each model's training and validation score on every fold, with the means as bars.
-
-    Args:
-        scores: model → the ``scores`` table of :class:`kerasdl.selection.CrossValidation`.
-        ylabel: name and unit of the score.
-        reference: label → height of a thin horizontal line.
-    """
-    sides = {"train": "training part", "valid": "validation part"}
-    table = pd.concat(scores, names=["model", "fold"]).reset_index()
-    table = table.melt(["model", "fold"], list(sides), "side", "score").replace({"side": sides})
-    with canvas(width=max(4.5, 2.2 * len(scores) + 2.5)) as (figure, axes):
-        ax = axes[0, 0]
-        shared: dict[str, Any] = {
-            "data": table,
-            "x": "model",
-            "y": "score",
-            "hue": "side",
-            "ax": ax,
-            "palette": PALETTE[:2],
-        }
-        sns.stripplot(**shared, dodge=True, jitter=0.08, size=6, alpha=0.8)
-        half = 0.2
-        for place, model in enumerate(scores):
-            for shift, side in ((-half, "train"), (half, "valid")):
-                mean = scores[model][side].mean()
-                ends = (place + shift - 0.7 * half, place + shift + 0.7 * half)
-                ax.hlines(mean, *ends, color="0.15", linewidth=2, zorder=5)
-        for label, height in (reference or {}).items():
-            ax.axhline(height, **REFERENCE, label=label)
-        ax.set(xlabel="", ylabel=ylabel)
-        ax.legend(frameon=False, title=None)
     return figure

@@ -89,13 +89,6 @@ def _hindrance(estimators: list[BaseEstimator], folds: Folds, vectorize: bool | 
         return f"each fold is trained on {devices.count()} devices"
     if inputs.several(folds.X):
         return "X has several inputs"
-    for end in ends:
-        if end.callbacks is not None:
-            return "callbacks watch one model at a time"
-        if end.metrics is not None:
-            return "metrics are kept by one model at a time"
-        if end.early_stopping is not None and end.monitor not in ("loss", "val_loss"):
-            return f"monitor={end.monitor!r} is looked at by one model at a time"
     return ""
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -19,6 +20,7 @@ from sklearn.utils import check_array
 from kerasdl.estimators import inputs
 from kerasdl.selection.folds import Fold
 from kerasdl.selection.identity import identity
+from kerasdl.training import programs
 
 
 class Parts(NamedTuple):
@@ -153,7 +155,7 @@ def widened(prepared: Sequence[Prepared]) -> list[Prepared]:
 
 def pad(values: Any, shape: tuple[int | None, ...]) -> Any:
     """Append zeros to each axis up to ``shape``; None leaves an axis as it is, and a table stays one."""
-    if hasattr(values, "columns") and values.shape[1:] == shape[1:]:
+    if (hasattr(values, "columns") or issparse(values)) and values.shape[1:] == shape[1:]:
         return values
     values = values.toarray() if hasattr(values, "toarray") else np.asarray(values)
     missing = [0 if size is None else size - have for size, have in zip(shape, values.shape, strict=True)]
@@ -204,21 +206,31 @@ def _raw(target: BaseEstimator, predictions: np.ndarray, one_axis: bool) -> np.n
     return found[:, 0] if one_axis and found.ndim == 2 else found
 
 
-def _dense(values: Any, rows: np.ndarray) -> np.ndarray:
-    """Return rows as a dense array, whose numbers a model can take.
+def _dense(values: Any, rows: np.ndarray) -> Any:
+    """Return rows that a model can take, dense; sparse ones stay sparse where they would be too large.
 
     Args:
         values: prepared rows.
         rows: their places in X.
     """
     values = check_array(values, allow_nd=True, accept_sparse="csr", ensure_all_finite=False)
-    values = values.toarray() if hasattr(values, "toarray") else values
+    if issparse(values) and programs.too_large([values]) is None:
+        values = values.toarray()
     if np.issubdtype(values.dtype, np.floating):
         with np.errstate(over="ignore"):
-            bad = ~np.isfinite(values.astype(keras.config.floatx())).reshape(len(values), -1).all(axis=1)
+            bad = ~_finite(values.astype(keras.config.floatx()))
         if bad.any():
             raise ValueError(
                 f"X, as prepared, has NaN, infinite or too large values in {int(bad.sum())} rows, the first "
                 f"in row {int(rows[bad.argmax()])} of X: impute or drop them first"
             )
     return values
+
+
+def _finite(values: Any) -> np.ndarray:
+    """Return of each row, sparse or not, whether all of its numbers are finite."""
+    if not issparse(values):
+        return np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    found = np.ones(values.shape[0], bool)
+    found[values.tocoo().coords[0][~np.isfinite(values.tocoo().data)]] = False
+    return found

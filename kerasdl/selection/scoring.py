@@ -114,10 +114,11 @@ def _answer(fitted: Fitted, ask: str, X: Any) -> np.ndarray | None:
 
 
 def _refuse_nan(history: pd.DataFrame, fold: Fold) -> None:
-    """Refuse a training whose loss became NaN or infinite."""
-    bad = history[~np.isfinite(history.loss)]
-    if len(bad):
-        raise FloatingPointError(
-            f"loss is {bad.loss.iloc[0]} after epoch {bad.index[0]} of fold {fold.number + 1}: lower the "
-            "learning rate, or clip the gradient"
-        )
+    """Refuse a training whose loss or metric became NaN or infinite."""
+    for name in ("loss", *history.columns):
+        bad = history[name][~np.isfinite(history[name])]
+        if len(bad):
+            raise FloatingPointError(
+                f"{name} is {bad.iloc[0]} after epoch {bad.index[0]} of fold {fold.number + 1}: lower the "
+                "learning rate, or clip the gradient"
+            )

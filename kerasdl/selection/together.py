@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, clone
 
-from kerasdl import random, training
+from kerasdl import borrowed, random, training
 from kerasdl.estimators import inputs
 from kerasdl.estimators.estimator import KerasEstimator
 from kerasdl.estimators.recipe import Recipe
 from kerasdl.estimators.steps import Compiled, Steps
+from kerasdl.estimators.watching import copies, rejoined
 from kerasdl.selection.fitted import Fitted, Own, Shared, remembering
 from kerasdl.selection.folds import Fold, Folds
 from kerasdl.selection.identity import identity
@@ -70,6 +72,8 @@ class _Rows:
             prepared = [prepare(estimator, fold) for fold in self._folds]
             if inputs.several(prepared[0].train):
                 raise plan.Unstackable("X, as prepared, has several inputs")
+            if any(issparse(one) for own in prepared for one in (own.train, own.valid)):
+                raise plan.Unstackable("X is sparse, and dense it would fill the memory")
             wide = widened(prepared)
             self._known[how] = [(how, prepared) for prepared in wide]
         return self._known[how]
@@ -110,12 +114,15 @@ class _Candidate(NamedTuple):
     compiled: Compiled
     optimizer: keras.optimizers.Optimizer
     member: Member
+    watching: list[keras.callbacks.Callback]
 
     def fitted(self, trained: Trained, seconds: float) -> Fitted:
         """Return what scorers get to see of it."""
         features = self.prepared.train.shape[1]
+        for callback in self.watching:
+            rejoined(callback, self.compiled.model)
         self.estimator._take_over(
-            self.compiled, trained.history, features=features, columns=self.prepared.columns
+            self.compiled, trained.history, self.watching, 0, features, self.prepared.columns
         )
         sides = (self.fold.train.X, self.fold.valid.X)
         known = list(zip(sides, trained.outputs, strict=True))
@@ -156,9 +163,14 @@ def _candidate(
         order = int(random.generator("batches").integers(2**32))
     # Members that share rows are fed once: so all that is fed must be alike.
     fed = identity((feed.y, feed.weight, feed.validation))
-    optimizer = steps.optimizer()
+    optimizer, length = steps.optimizer(), steps.length()
+    watching = copies(model_estimator.callbacks)
+    if model_estimator.metrics is not None and not model.compiled:
+        # Keras then says which metrics are meant, by the shapes of targets and outputs.
+        model.compile(optimizer, head.loss, metrics=steps.metrics_of(model_estimator.metrics))
+        borrowed.build(model, (feed.x[:1], feed.y[:1]))
     member = Member(
-        steps.length(),
+        length,
         head.loss,
         wide.plan._replace(arrays=arrays),
         feed,
@@ -166,6 +178,8 @@ def _candidate(
         (how, fold.number, order, fed),
         plan.settings(optimizer),
         model_estimator.verbose,
+        watching if length.stopping is None else [*watching, length.stopping.callback()],
+        model.metrics if model.compiled else (),
     )
     compiled = Compiled(model, wide.call, head)
-    return _Candidate(setting, model_estimator, fold, prepared, wide, compiled, optimizer, member)
+    return _Candidate(setting, model_estimator, fold, prepared, wide, compiled, optimizer, member, watching)

@@ -3,8 +3,11 @@
 In go arrays ``(samples, …)`` and the current seed; out come batches, epoch by epoch.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
+from scipy.sparse import issparse
 
 from kerasdl import checks, random
 
@@ -16,7 +19,8 @@ class Batches(keras.utils.PyDataset):
     :attr:`epoch`, then take the batches; :func:`fit` does so for Keras.
 
     Args:
-        x: inputs, ``(samples, …)``; a list of arrays for a model with several inputs.
+        x: inputs, ``(samples, …)``; a list of arrays for a model with several inputs; or sparse rows of
+            SciPy's, of which each batch is made dense.
         y: targets, ``(samples, …)``.
         batch_size: rows a batch; the last batch of a pass holds what is left.
         sample_weight: optional ``(samples,)``.
@@ -52,7 +56,7 @@ class Batches(keras.utils.PyDataset):
         self.samples = checks.same_length(**named)
         if not self.samples:
             raise ValueError("x has no rows: nothing to train on")
-        self.arrays = [numbers(name, values) for name, values in named.items()]
+        self.arrays: list[Any] = [numbers(name, values) for name, values in named.items()]
         self.batch_size = checks.positive_int("batch_size", batch_size)
         self.passes = checks.positive_int("passes", passes)
         self.shuffle = shuffle
@@ -82,7 +86,7 @@ class Batches(keras.utils.PyDataset):
             raise IndexError(f"index={index}: there are {len(self)} batches")
         number, place = divmod(index, len(self) // self.passes)
         rows = self._orders[number][place * self.batch_size : (place + 1) * self.batch_size]
-        return self._together([array[rows] for array in self.arrays])
+        return self._together([dense(array[rows]) for array in self.arrays])
 
     def _together(self, arrays: list[np.ndarray]) -> tuple:
         if self._inputs is None:
@@ -118,7 +122,12 @@ class SetEpoch(keras.callbacks.Callback):
         self.batches.epoch = epoch
 
 
-def numbers(name: str, values: np.ndarray) -> np.ndarray:
+def dense(values: Any) -> np.ndarray:
+    """Return rows, sparse or not, as an array."""
+    return values.toarray() if issparse(values) else values
+
+
+def numbers(name: str, values: Any) -> Any:
     """Floats become Keras's float type once, here, so that each backend is fed the same numbers."""
     values = checks.finite(name, values)
     return values.astype(keras.config.floatx()) if np.issubdtype(values.dtype, np.floating) else values

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 
 from kerasdl import backends, checks, devices
 from kerasdl.training import programs
-from kerasdl.training.batches import Batches, SetEpoch, numbers
+from kerasdl.training.batches import Batches, SetEpoch, dense, numbers
 from kerasdl.training.guards import StopOnNaN, check_targets
+from kerasdl.training.programs import VALIDATION_BATCH
 
 
 def fit(
@@ -43,7 +45,9 @@ def fit(
     Args:
         model: compiled; it is trained in place.
         x, y: inputs and targets, ``(samples, …)``; a model with one output takes y as ``(samples, 1)``, one
-            with several inputs takes x as a list.
+            with several inputs takes x as a list. x may be sparse rows of SciPy's: they are made dense all at
+            once where that takes no more than a quarter of the free memory; else batch by batch, in Keras's
+            ``fit``, which costs its way back to Python and a small conversion each batch.
         epochs: passes over the data, at least 1.
         batch_size: rows a batch.
         report_every: epochs between two rows of the history; it must divide ``epochs``. The steps are the
@@ -77,34 +81,39 @@ def fit(
     backends.use(train=True)
     check_targets(model, y)
     if validation_data is not None:
-        validation_data = _validation(*validation_data)
         check_targets(model, validation_data[1])
     rows = reports(epochs, report_every)
     checks.one_of("engine", engine, ("auto", "program", "keras"))
     batches = Batches(x, y, batch_size, sample_weight, passes=report_every, shuffle=shuffle)
+    if issparse(batches.arrays[0]) and programs.too_large([batches.arrays[0]]) is None:
+        batches.arrays[0] = dense(batches.arrays[0])
+    aside = None if validation_data is None else _validation(*validation_data)
     devices.spread(model)
     if model.compiled and model.built and not model.optimizer.built:
         # Else TensorFlow finds new variables in its first trace of a step, and traces it all once more.
         model.optimizer.build(model.trainable_variables)
     callbacks = [SetEpoch(batches), *devices.callbacks(), *callbacks, StopOnNaN(report_every)]
     refusal = None
-    reason = "as asked" if engine == "keras" else programs.obstacle(model, batches.arrays, callbacks)
+    arrays = [*batches.arrays, *(aside.arrays if isinstance(aside, Batches) else ())]
+    reason = "as asked" if engine == "keras" else programs.obstacle(model, arrays, callbacks)
     if reason and engine == "program":
         raise ValueError(f"engine='program': {reason}: leave it to engine='auto'")
     try:
         if reason is None:
-            history, refusal = programs.train(model, batches, rows, validation_data, callbacks, verbose)
+            history, refusal = programs.train(model, batches, rows, aside, callbacks, verbose)
         else:
             history = model.fit(
                 batches,
                 epochs=rows,
                 shuffle=False,  # the batches are in their order already
-                validation_data=validation_data,
+                validation_data=aside,
                 callbacks=callbacks,
                 verbose=verbose,
             ).history
     finally:
         batches.arrays = []  # TensorFlow keeps the batches for good: not the data as well
+        if isinstance(aside, Batches):
+            aside.arrays = []
     table = pd.DataFrame(history)
     table.index = pd.RangeIndex(report_every, epochs + 1, report_every, name="epoch")[: len(table)]
     used = "keras" if reason else "steps" if refusal else "program"
@@ -123,9 +132,15 @@ def reports(epochs: int, report_every: int) -> int:
     return epochs // report_every
 
 
-def _validation(x: np.ndarray | list[np.ndarray], y: np.ndarray, weight: np.ndarray | None = None) -> tuple:
+def _validation(
+    x: np.ndarray | list[np.ndarray], y: np.ndarray, weight: np.ndarray | None = None
+) -> tuple | Batches:
     """Return the data to validate on, checked as the data to train on is."""
-    if isinstance(x, list):
+    if issparse(x):
+        if programs.too_large([x]) is not None:
+            return Batches(x, y, VALIDATION_BATCH, weight, shuffle=False)
+        x = numbers("validation x", dense(x))
+    elif isinstance(x, list):
         x = [numbers(f"validation x[{place}]", one) for place, one in enumerate(x)]
     else:
         x = numbers("validation x", x)

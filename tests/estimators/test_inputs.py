@@ -10,7 +10,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from kerasdl import models
-from kerasdl.estimators import KerasClassifier, KerasRegressor
+from kerasdl.estimators import KerasClassifier, KerasRegressor, steps
+from kerasdl.selection import cross_validate
+from kerasdl.training import programs
 
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.normal(size=(40, 4)) * (GENERATOR.random((40, 4)) < 0.5)
@@ -23,6 +25,52 @@ def test_sparse_rows_are_the_dense_ones(form):
     settings = {"epochs": 2, "validation_split": 0.2, "random_state": 0}
     ours, theirs = (KerasRegressor(models.linear, **settings).fit(one, Y) for one in (rows, X))
     np.testing.assert_array_equal(ours.predict(rows), theirs.predict(X))
+
+
+@pytest.fixture
+def little_memory(monkeypatch):
+    """Leave room for no table; record the shapes of the sparse rows that are made dense."""
+    made, dense = [], sparse.csr_array.toarray
+    monkeypatch.setattr(programs, "SHARE", 0.0)
+    monkeypatch.setattr(steps, "AT_ONCE", 32)
+    monkeypatch.setattr(sparse.csr_array, "toarray", lambda rows: made.append(rows.shape[0]) or dense(rows))
+    return made
+
+
+def test_sparse_rows_that_are_too_large_are_made_dense_by_the_batch(little_memory):
+    settings = {
+        "epochs": 2,
+        "batch_size": 8,
+        "early_stopping": 2,
+        "validation_fraction": 0.25,
+        "random_state": 0,
+    }
+    theirs = KerasRegressor(models.mlp, build__hidden=(4,), **settings).fit(X, Y)
+    ours = KerasRegressor(models.mlp, build__hidden=(4,), **settings).fit(sparse.csr_array(X), Y)
+    assert ours.history_.attrs["engine"] == "keras"
+    assert max(little_memory) <= 10  # of 30 rows to train on and 10 to validate on
+    np.testing.assert_allclose(ours.history_, theirs.history_, rtol=1e-5)
+    np.testing.assert_allclose(ours.predict(sparse.csr_array(X)), theirs.predict(X), rtol=1e-5, atol=1e-6)
+
+
+def test_so_are_they_in_folds(little_memory):
+    settings = {"epochs": 2, "batch_size": 4, "random_state": 0}
+    theirs = cross_validate(KerasRegressor(models.linear, **settings), X, Y, cv=4)
+    ours = cross_validate(KerasRegressor(models.linear, **settings), sparse.csr_array(X), Y, cv=4)
+    assert (ours.engine, ours.reason) == ("in turn", "X is sparse, and dense it would fill the memory")
+    assert max(little_memory) <= 8
+    np.testing.assert_allclose(ours.scores.valid, theirs.scores.valid, rtol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25])
+def test_a_number_too_large_in_sparse_rows_is_named(monkeypatch, share):
+    monkeypatch.setattr(programs, "SHARE", share)
+    rows = X.copy()
+    rows[17, 2], rows[30, 0] = 1e39, 1e39
+    with pytest.raises(ValueError, match="X has 2 NaN or infinite values, the first in row 17"):
+        KerasRegressor(models.linear).fit(sparse.csr_array(rows), Y)
+    with pytest.raises(ValueError, match="in 1 rows, the first in row 30 of X"):
+        cross_validate(KerasRegressor(models.linear), sparse.csr_array(rows), Y, cv=2)
 
 
 def test_a_pipelines_encoder_may_stay_as_it_is():

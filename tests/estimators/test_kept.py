@@ -134,6 +134,15 @@ def test_a_rate_from_a_script_comes_back(rate, monkeypatch):
     )
 
 
+def test_what_watched_goes_with_its_model():
+    plateau = keras.callbacks.ReduceLROnPlateau("loss", patience=1, min_delta=1e9)
+    model = KerasRegressor(with_own_parts, epochs=3, callbacks=plateau, random_state=0).fit(X, Y)
+    loaded = copied(model)
+    assert loaded.callbacks_[0].model is loaded.model_
+    assert model.callbacks_[0].model is model.model_
+    assert loaded.callbacks_[0].wait == model.callbacks_[0].wait
+
+
 def test_settings_changed_before_the_pickle_are_obeyed_after_it():
     model = KerasRegressor(models.linear, epochs=1, warm_start=True, optimizer="sgd", learning_rate=0.1)
     model.fit(X, Y).set_params(learning_rate=0.0)

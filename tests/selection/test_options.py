@@ -45,6 +45,10 @@ def softmax(features, outputs):
     return keras.Sequential([keras.Input((features,)), keras.layers.Dense(outputs, "softmax")])
 
 
+def falling(epoch, rate):
+    return rate / (1 + epoch)
+
+
 GIVEN = models.mlp(4, (5,), 1)
 
 
@@ -86,6 +90,56 @@ TOGETHER = {
     "a logarithm inside": (make_pipeline(StandardScaler(), logged(regressor())), X, Y),
     "a target scaler": (TransformedTargetRegressor(regressor(), transformer=StandardScaler()), X, Y),
     "sparse rows": (regressor(), sparse.csr_array(X * (X > 0)), Y),
+    "metrics": (
+        regressor(metrics=["mae", keras.metrics.RootMeanSquaredError("rmse")], validation_split=0.25),
+        X,
+        Y,
+    ),
+    "metrics of weighted rows": (
+        classifier(
+            metrics=["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(2)], class_weight="balanced"
+        ),
+        X,
+        LABELS,
+    ),
+    "metrics of one-hot targets": (classifier(softmax, loss="kl_divergence", metrics="acc"), X, LABELS),
+    "a metric of several labels": (classifier(metrics=[keras.metrics.BinaryAccuracy()]), X, SETS),
+    "stopping by a metric": (
+        classifier(metrics=["accuracy"], early_stopping=1, monitor="val_accuracy", epochs=8),
+        X,
+        LABELS,
+    ),
+    "Keras's stopper": (
+        regressor(
+            callbacks=keras.callbacks.EarlyStopping(
+                patience=1, min_delta=0.2, restore_best_weights=True, start_from_epoch=1
+            ),
+            validation_split=0.25,
+            epochs=8,
+        ),
+        X,
+        Y,
+    ),
+    "a rate that falls on a plateau": (
+        regressor(
+            callbacks=[
+                keras.callbacks.ReduceLROnPlateau("loss", factor=0.3, patience=1, min_delta=1.5),
+                keras.callbacks.TerminateOnNaN(),
+            ],
+            epochs=6,
+        ),
+        X,
+        Y,
+    ),
+    "a rate by the epoch": (
+        regressor(
+            callbacks=keras.callbacks.LearningRateScheduler(falling),
+            optimizer=keras.optimizers.AdamW(weight_decay=0.1),
+            report_every=2,
+        ),
+        X,
+        Y,
+    ),
     "NumPy numbers": (regressor(batch_size=np.int64(8), build__dropout=np.float32(0.25)), X, Y),
 }
 
@@ -153,10 +207,16 @@ class Own(keras.Model):
         return self.last(x)
 
 
+PLATEAU = keras.callbacks.ReduceLROnPlateau("loss", patience=9)
 IN_TURN = {
-    "callbacks watch one model": regressor(callbacks=keras.callbacks.TerminateOnNaN()),
-    "metrics are kept by one model": regressor(metrics=["mae"]),
-    "monitor='mae' is looked at": regressor(metrics=None, early_stopping=1, monitor="mae"),
+    "callback LambdaCallback watches one model": regressor(callbacks=keras.callbacks.LambdaCallback()),
+    "'r2_score' is not known to be a mean": regressor(metrics=[keras.metrics.R2Score()]),
+    "optimizer 'SGD' remembers past rates": regressor(
+        callbacks=PLATEAU, optimizer="sgd", optimizer__momentum=0.9, learning_rate=0.001
+    ),
+    "which a schedule gives": regressor(
+        callbacks=PLATEAU, learning_rate=keras.optimizers.schedules.CosineDecay(0.01, 20)
+    ),
     "activation of its own kind": regressor(own_activation),
     "schedule of its own kind": regressor(learning_rate=Falling()),
     "is not a plain path": regressor(lambda outputs: Own(outputs)),
@@ -165,16 +225,33 @@ IN_TURN = {
 
 @pytest.mark.parametrize("reason", IN_TURN)
 def test_what_is_trained_in_turn_says_why(reason):
-    if "monitor" in reason:
-        with pytest.raises(ValueError, match=reason):
-            cross_validate(IN_TURN[reason], X, Y, cv=2, vectorize=True)
-        return
     found = cross_validate(IN_TURN[reason], X, Y, cv=CV)
     assert found.engine == "in turn"
     assert reason in found.reason
     train, valid = next(CV.split(X))
     alone = clone(IN_TURN[reason]).fit(X[train], Y[train])
     np.testing.assert_allclose(found.predictions[valid], alone.predict(X[valid]), rtol=1e-4, atol=1e-5)
+
+
+def test_what_watched_a_fold_is_kept_with_it():
+    for way in (True, False):
+        found = cross_validate(
+            TOGETHER["a rate that falls on a plateau"][0], X, Y, cv=CV, vectorize=way, return_estimators=True
+        )
+        rates = [history.learning_rate.iloc[-1] for history in found.histories]
+        assert max(rates) < 0.02
+        for estimator in found.estimators:
+            plateau, _ = estimator[-1].callbacks_
+            assert plateau.model is estimator[-1].model_
+
+
+def test_settings_that_stop_otherwise_are_one_program():
+    grid = {"early_stopping": [1, 3], "min_delta": [0.0, 0.3], "callbacks": [None, PLATEAU]}
+    found = grid_search(regressor(epochs=6), X, Y, grid, cv=CV, vectorize=True)
+    for place in (0, 3, 5):
+        setting = found.table.loc[place, list(grid)].to_dict()
+        alone = cross_validate(regressor(epochs=6, **setting), X, Y, cv=CV, vectorize=False)
+        assert found.table.valid[place] == pytest.approx(alone.mean.valid, rel=1e-5)
 
 
 def test_a_nested_head_gives_the_probabilities_that_it_says():

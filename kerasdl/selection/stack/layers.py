@@ -120,6 +120,7 @@ class Stack(keras.Model):
         dropout: place → (number of keys, number of rates), each 1 or that of the members.
         streams: each member's stream.
         loss: gives one number a row.
+        gauges: metrics, each of which does too.
         features: numbers a row.
         batch: rows a batch.
         reports: rows of the history.
@@ -133,12 +134,13 @@ class Stack(keras.Model):
         dropout: Mapping[int, tuple[int, int]],
         streams: tuple[int, ...],
         loss: Callable[[Tensor, Tensor], Tensor],
+        gauges: Sequence[Callable[[Tensor, Tensor], Tensor]],
         features: int,
         batch: int,
         reports: int,
     ):
         super().__init__()
-        self.streams, self.rowwise, self.batch = streams, loss, batch
+        self.streams, self.rowwise, self.gauges, self.batch = streams, loss, tuple(gauges), batch
         members, self.features = len(streams), features
         self.own = streams != tuple(range(members))
         self.penalised = penalised
@@ -159,7 +161,10 @@ class Stack(keras.Model):
             shape=(), dtype="int32", trainable=False, initializer="zeros", name="step"
         )
         self.record = self.add_weight(
-            shape=(members, reports), trainable=False, initializer="zeros", name="record"
+            shape=(1 + len(self.gauges), members, reports),
+            trainable=False,
+            initializer="zeros",
+            name="record",
         )
         self.built = True
 
@@ -192,15 +197,30 @@ class Stack(keras.Model):
         sample_weight: Tensor | None = None,
         training: bool = True,
     ) -> Tensor:
-        _, _, coefficients, shares = x
-        losses = self.rowwise(self._members(y), y_pred)
+        _, counted, coefficients, shares = x
+        y = self._members(y)
+        losses = self.rowwise(y, y_pred)
         each = ops.sum(losses * self._members(coefficients), axis=1)
         for penalty in self.penalties():
             each = each + penalty
         shares = self._members(shares)
+        figures = ops.stack([each, *self._gauged(y, y_pred, self._members(counted))])[:, :, None]
         # Where a report has no part of this batch, even a loss that is NaN leaves it alone.
-        self.record.assign_add(ops.where(shares > 0, shares * each[:, None], 0.0))
+        self.record.assign_add(ops.where(shares > 0, shares * figures, 0.0))
         return ops.sum(each)
+
+    def _gauged(self, y: Tensor, y_pred: Tensor, counted: Tensor) -> list[Tensor]:
+        """Return each metric's mean over the rows that count, ``(members,)``."""
+        if not self.gauges:
+            return []
+        rows = ops.maximum(ops.sum(counted, axis=1), 1)
+        found = []
+        for gauge in self.gauges:
+            each = ops.cast(gauge(y, y_pred), "float32")
+            each = ops.mean(ops.reshape(each, (*counted.shape, -1)), axis=-1)  # some give one an output
+            each = ops.where(counted > 0, each, 0.0)
+            found.append(ops.stop_gradient(ops.sum(each, axis=1) / rows))
+        return found
 
     def penalties(self) -> list[Tensor]:
         """Return the members' penalties, ``(members,)``, of each layer that has any."""

@@ -3,8 +3,10 @@
 In go a member's parts; out come what members of one stack must have in common, and which of them share rows.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
+import keras
 import numpy as np
 import pandas as pd
 
@@ -12,6 +14,7 @@ from kerasdl.estimators.losses import Loss
 from kerasdl.estimators.steps import Feed, Length
 from kerasdl.selection.identity import identity
 from kerasdl.selection.stack import plan
+from kerasdl.selection.stack.plan import MOVES, Gauge, gauge
 
 Arrays: TypeAlias = list[list[np.ndarray]]  # one member's weights, layer by layer
 
@@ -28,6 +31,8 @@ class Member(NamedTuple):
         stream: what it shares rows and order by: members with equal ones are fed once.
         optimizer: its name, settings and rate, as :func:`plan.settings` gives them.
         verbose: Keras's progress on the console.
+        callbacks: that watch it.
+        metrics: what a model compiled with its metrics says that they are.
     """
 
     length: Length
@@ -38,6 +43,22 @@ class Member(NamedTuple):
     stream: tuple
     optimizer: tuple[str, dict, float | None]
     verbose: int
+    callbacks: Sequence[keras.callbacks.Callback] = ()
+    metrics: Sequence[keras.metrics.Metric] = ()
+
+    @property
+    def gauges(self) -> list[Gauge]:
+        """The metrics as means over rows.
+
+        Raises:
+            Unstackable: one of them is something else.
+        """
+        return [gauge(one) for own in self.metrics for one in getattr(own, "metrics", ())]
+
+    @property
+    def moves(self) -> bool:
+        """Whether a callback changes its rate on the way."""
+        return any(isinstance(one, MOVES) for one in self.callbacks)
 
 
 class Trained(NamedTuple):
@@ -63,6 +84,7 @@ class Team:
         streams: each member's number among the streams.
         feeds, seeds: of each stream.
         leaders: of each stream, the first member that it feeds.
+        gauges: all members' metrics.
     """
 
     def __init__(self, members: list[Member]):
@@ -72,6 +94,7 @@ class Team:
         self.leaders = [self.streams.index(stream) for stream in range(len(keys))]
         self.feeds = [members[number].feed for number in self.leaders]
         self.seeds = [members[number].seed for number in self.leaders]
+        self.gauges = members[0].gauges
 
     @property
     def first(self) -> Member:
@@ -87,6 +110,11 @@ class Team:
         """The members' learning rates; None where a schedule gives them."""
         rates = [rate for *_, rate in (member.optimizer for member in self.members) if rate is not None]
         return rates or None
+
+    @property
+    def varied(self) -> bool:
+        """Whether some member's rate is ever another than some other's."""
+        return self.rates is not None and (len(set(self.rates)) > 1 or self.first.moves)
 
     def penalised(self) -> tuple[tuple[bool, ...], ...]:
         """Return, of each layer, which of its four kinds of penalty any member uses."""
@@ -117,6 +145,17 @@ def kin(member: Member) -> tuple:
     shapes = tuple(tuple(np.shape(array) for array in arrays) for arrays in member.plan.arrays)
     if rate is not None and name == "Ftrl":
         settings = settings | {"learning_rate": rate}  # its step is not in proportion to its rate
-    described = identity([name, sorted(settings.items())])
-    targets, validates = member.feed.y.shape[1:], member.feed.validation is not None
-    return member.plan.shared, shapes, member.length, described, loss, rate is None, targets, validates
+    plan.watched(member.callbacks, member.optimizer)
+    length, validates = member.length, member.feed.validation is not None
+    return (
+        member.plan.shared,
+        shapes,
+        (length.epochs, length.batch_size, length.report_every),
+        identity([name, sorted(settings.items())]),
+        loss,
+        rate is None,
+        member.moves,
+        tuple((own.name, own.key) for own in member.gauges),
+        member.feed.y.shape[1:],
+        validates,
+    )

@@ -1,12 +1,13 @@
 """Can this model be one of many? A dense stack can: its plan says what members share and what is theirs.
 
-In goes a built model, a loss or an optimizer; out comes what models of one stack must share and what may
-differ between them, or the reason why this one must be trained by itself.
+In goes a built model, a loss, a metric, a callback or an optimizer; out comes what models of one stack must
+share and what may differ between them, or the reason why this one must be trained by itself.
 """
 
 import inspect
 import json
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -27,6 +28,9 @@ PLAIN = (
     keras.layers.Rescaling,
     layers.Powers,
 )
+# Callbacks that ask a model for no more than its weights, its rate and its history; some change the rate.
+MOVES = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
+PER_MEMBER = (keras.callbacks.EarlyStopping, keras.callbacks.TerminateOnNaN, *MOVES)
 
 
 class Unstackable(Exception):
@@ -155,6 +159,68 @@ def rowwise(loss: Any) -> tuple[Callable, Hashable]:
         raise Unstackable(f"loss {loss.name!r} reduces by {loss.reduction!r}")
     _, settings = borrowed.loss_record(loss)
     return loss.call, identity(sorted(settings.items()))
+
+
+class Gauge(NamedTuple):
+    """A metric that is a mean over rows.
+
+    Attributes:
+        name: its column in a history.
+        rowwise: (targets, outputs) → one number a row.
+        root: whether the metric is the mean's square root.
+        key: what tells it from others.
+    """
+
+    name: str
+    rowwise: Callable
+    root: bool
+    key: Hashable
+
+
+def gauge(metric: keras.metrics.Metric) -> Gauge:
+    """Return a metric as a mean over rows.
+
+    Raises:
+        Unstackable: it is not one of Keras's own, or not known to be such a mean.
+    """
+    kind = type(metric)
+    if kind is keras.metrics.RootMeanSquaredError:
+        return Gauge(metric.name, keras.losses.mean_squared_error, True, kind.__name__)
+    if isinstance(metric, keras.metrics.MeanMetricWrapper) and _of_keras(kind):
+        function, settings = borrowed.rowwise_metric(metric)
+        if _of_keras(function):
+            return Gauge(
+                metric.name,
+                partial(function, **settings),
+                False,
+                identity([function, sorted(settings.items())]),
+            )
+    raise Unstackable(f"metric {metric.name!r} is not known to be a mean over rows")
+
+
+def watched(callbacks: Sequence[keras.callbacks.Callback], optimizer: tuple[str, dict, float | None]) -> None:
+    """Refuse callbacks that can't watch one model of many.
+
+    Args:
+        callbacks: of one member.
+        optimizer: its name, settings and rate, as :func:`settings` gives them.
+
+    Raises:
+        Unstackable: one of them may ask for a whole model, or changes a rate that no member has for itself.
+    """
+    name, config, rate = optimizer
+    for callback in callbacks:
+        kind = type(callback)
+        if kind not in PER_MEMBER:
+            raise Unstackable(f"callback {kind.__name__} watches one model at a time")
+        if kind not in MOVES:
+            continue
+        if rate is None:
+            raise Unstackable(f"callback {kind.__name__} changes the rate, which a schedule gives")
+        if name == "Ftrl" or config.get("momentum"):
+            raise Unstackable(
+                f"callback {kind.__name__} changes the rate, and optimizer {name!r} remembers past rates"
+            )
 
 
 def settings(optimizer: keras.optimizers.Optimizer) -> tuple[str, dict, float | None]:

@@ -49,11 +49,16 @@ def ready(team: Team) -> stacked.Stack:
     model.record.assign(np.zeros(model.record.shape))
     for variable, value in zip(model.optimizer.variables, program.fresh, strict=True):
         variable.assign(value)
-    rates = team.rates
-    if rates is not None:
-        model.optimizer.learning_rate = max(rates)
-        model.optimizer.share.assign(np.reshape(rates, (-1, 1, 1)) / max(rates))
+    if team.rates is not None:
+        put_rates(model, team.rates)
     return model
+
+
+def put_rates(model: stacked.Stack, rates: list[float]) -> None:
+    """Put each member's learning rate into the stack."""
+    most = max(rates) or 1.0
+    model.optimizer.learning_rate = most
+    model.optimizer.share.assign(np.reshape(rates, (-1, 1, 1)) / most)
 
 
 def put(model: stacked.Stack, members: list[Arrays]) -> None:
@@ -83,9 +88,8 @@ def read(model: stacked.Stack, team: Team) -> list[Arrays]:
 def _program(team: Team) -> Program:
     """Return the compiled stack that this team needs, from those kept where there is one."""
     first = team.first
-    penalised, rates = team.penalised(), team.rates
+    penalised, varied = team.penalised(), team.varied
     dropout = {place: (len(keys), len(rates)) for place, (keys, rates) in team.dropout().items()}
-    varied = rates is not None and len(set(rates)) > 1
     key = (kin(first), penalised, tuple(dropout.items()), team.streams, varied, first.feed.x.shape[1:])
     if key in _programs:
         _programs.move_to_end(key)
@@ -97,6 +101,7 @@ def _program(team: Team) -> Program:
         dropout,
         team.streams,
         plan.rowwise(first.loss)[0],
+        [gauge.rowwise for gauge in team.gauges],
         features=int(np.prod(first.feed.x.shape[1:])),
         batch=first.length.batch_size,
         reports=first.length.epochs // first.length.report_every,

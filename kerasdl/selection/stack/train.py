@@ -8,15 +8,16 @@ then, and what happens to its place in the stack after that does not matter.
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
-import pandas as pd
 
-from kerasdl.estimators.watching import Stopping, bar
+from kerasdl.estimators.watching import bar
 from kerasdl.selection.stack import layers as stacked
-from kerasdl.selection.stack import program
-from kerasdl.selection.stack.members import Arrays, Member, Team, Trained
+from kerasdl.selection.stack import plan, program
+from kerasdl.selection.stack.course import Course
+from kerasdl.selection.stack.members import Member, Team, Trained
 from kerasdl.training import programs
 
 _lock = threading.Lock()
@@ -32,55 +33,6 @@ def train(members: list[Member], asked: list[list[np.ndarray]]) -> list[Trained]
         return _Run(team, program.ready(team)).trained(asked)
 
 
-class _Course:
-    """One member's way through the training: what its reports said, and when it was through.
-
-    Args:
-        reports: how many there are at most.
-        stopping: when it stops before, as Keras's ``EarlyStopping`` would, or None.
-    """
-
-    def __init__(self, reports: int, stopping: Stopping | None):
-        self.reports, self.stopping = reports, stopping
-        self.losses = np.zeros(0)
-        self.validation: list[float] = []
-        self.best, self.wait = np.inf, 0
-        self.arrays: Arrays | None = None
-        self.through = False
-
-    def report(self, losses: np.ndarray, arrays: Arrays, validation: float | None) -> None:
-        """Take note of a report: the losses so far, the present arrays and the validation loss."""
-        self.losses = losses
-        if validation is not None:
-            self.validation.append(validation)
-        stopped = False
-        if self.stopping is None:
-            self.arrays = arrays
-        else:
-            value = self.validation[-1] if self.stopping.monitor == "val_loss" else losses[-1]
-            stopped = self._see(float(value), arrays, self.stopping)
-        self.through = stopped or len(losses) == self.reports or not np.isfinite(losses).all()
-
-    def history(self, every: int) -> pd.DataFrame:
-        """Return the table of the reports, which lie so many epochs apart."""
-        history = pd.DataFrame({"loss": self.losses})
-        if self.validation:
-            history["val_loss"] = self.validation
-        history.index = pd.RangeIndex(every, every * len(history) + 1, every, name="epoch")
-        return history
-
-    def _see(self, value: float, arrays: Arrays, stopping: Stopping) -> bool:
-        """Take note of what is monitored, and return whether it was one too many."""
-        better = value + stopping.min_delta < self.best
-        if better or self.arrays is None or not stopping.restore_best:
-            self.arrays = arrays
-        if better:
-            self.best, self.wait = value, 0
-            return False
-        self.wait += 1
-        return self.wait >= stopping.patience and len(self.losses) > 1
-
-
 class _Run:
     """One training of one team on its compiled stack."""
 
@@ -92,8 +44,7 @@ class _Run:
     def trained(self, asked: list[list[np.ndarray]]) -> list[Trained]:
         """Train the members; return what became of the members, and their outputs for the rows asked for."""
         courses = self._courses()
-        arrays = [course.arrays for course in courses if course.arrays is not None]
-        program.put(self.model, arrays)
+        program.put(self.model, [course.arrays for course in courses])
         rows = [
             np.concatenate([x.reshape(len(x), -1) for x in asked[number]]) for number in self.team.leaders
         ]
@@ -102,19 +53,23 @@ class _Run:
         for number, course in enumerate(courses):
             cuts = np.cumsum([len(x) for x in asked[number]])
             own = np.split(outputs[number][: cuts[-1]], cuts[:-1])
-            found.append(Trained(arrays[number], course.history(self.length.report_every), own))
+            found.append(Trained(course.arrays, course.history(self.length.report_every), own))
         return found
 
-    def _courses(self) -> list[_Course]:
+    def _courses(self) -> list[Course]:
         """Train until every member is through, and return how each fared."""
-        validates = self.team.first.feed.validation is not None
+        first = self.team.first
         reports = self.length.epochs // self.length.report_every
-        courses = [_Course(reports, self.length.stopping) for _ in self.team.members]
+        courses = [Course(member, reports) for member in self.team.members]
         every = [self.length.report_every * batches for batches in self.batches]  # steps a report
-        looks = range(1, reports + 1) if validates or self.length.stopping else [reports]
+        validates = first.feed.validation is not None
+        watched = validates or any(member.callbacks for member in self.team.members)
+        looks = range(1, reports + 1) if watched else [reports]
         feed = _Feed(self.team, self.model, self.batches)
         done = 0
         for end in self._shown(sorted({report * steps for report in looks for steps in every})):
+            if first.moves:
+                program.put_rates(self.model, [course.rate for course in courses if course.rate is not None])
             programs.steps(self.model, feed.data, feed.rows, done, end)
             done = end
             due = [
@@ -122,15 +77,25 @@ class _Run:
                 for number, stream in enumerate(self.team.streams)
                 if not courses[number].through and not end % every[stream]
             ]
-            present = program.read(self.model, self.team)
-            losses = keras.ops.convert_to_numpy(self.model.record).astype(float)
+            present, record = program.read(self.model, self.team), self._record()
             validation = self._validation(due) if validates else {}
             for number in due:
-                seen = losses[number, : end // every[self.team.streams[number]]]
-                courses[number].report(seen, present[number], validation.get(number))
+                course, now = courses[number], end // every[self.team.streams[number]]
+                rows = [
+                    {name: values[number, report] for name, values in record.items()}
+                    | validation.get(number, {})
+                    for report in range(course.number, now)
+                ]
+                course.report(rows, present[number])
             if all(course.through for course in courses):
                 break
         return courses
+
+    def _record(self) -> dict[str, np.ndarray]:
+        """Return the training figures so far by name, ``(members, reports)``."""
+        loss, *gauged = keras.ops.convert_to_numpy(self.model.record).astype(float)
+        named = zip(self.team.gauges, gauged, strict=True)
+        return {"loss": loss} | {gauge.name: _figure(gauge, values) for gauge, values in named}
 
     def _shown(self, ends: list[int]) -> Iterator[int]:
         """Yield the steps at whose end something is looked at, and show a bar of them where it is wanted."""
@@ -142,19 +107,21 @@ class _Run:
                 yield end
                 progress.update(progress.task_ids[0], completed=end)
 
-    def _validation(self, numbers: list[int]) -> dict[int, float]:
-        """Return the validation loss of these members as they are."""
+    def _validation(self, numbers: list[int]) -> dict[int, dict[str, float]]:
+        """Return the validation figures of these members as they are, by name."""
         held = [feed.validation for feed in self.team.feeds if feed.validation is not None]
         outputs = self._predict([x for x, *_ in held])
         penalties = [keras.ops.convert_to_numpy(penalty) for penalty in self.model.penalties()]
         found = {}
         for number in numbers:
             _, y, *weight = held[self.team.streams[number]]
-            losses = keras.ops.convert_to_numpy(
-                self.model.rowwise(keras.ops.cast(y, "float32"), outputs[number][: len(y)])
-            )
+            target, answers = keras.ops.cast(y, "float32"), outputs[number][: len(y)]
+            losses = keras.ops.convert_to_numpy(self.model.rowwise(target, answers))
             penalty = sum(own[number] for own in penalties)
-            found[number] = float(np.mean(losses * weight[0] if weight else losses) + penalty)
+            found[number] = {"val_loss": float(np.mean(losses * weight[0] if weight else losses) + penalty)}
+            for gauge in self.team.gauges:
+                each = keras.ops.convert_to_numpy(gauge.rowwise(target, answers))
+                found[number][f"val_{gauge.name}"] = float(_figure(gauge, np.mean(each, dtype=float)))
         return found
 
     def _predict(self, streams: list[np.ndarray]) -> np.ndarray:
@@ -165,6 +132,11 @@ class _Run:
             padded[: len(rows)] = rows.reshape(len(rows), -1)
         parts = np.array_split(x, -(-x.size // 2**24), axis=1)
         return np.concatenate([self.model.predict_on_batch((part, part[:, :, 0])) for part in parts], axis=1)
+
+
+def _figure(gauge: plan.Gauge, mean: Any) -> Any:
+    """Return a metric's figure from its mean over rows."""
+    return np.sqrt(mean) if gauge.root else mean
 
 
 class _Feed:

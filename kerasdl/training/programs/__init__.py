@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from scipy.sparse import issparse
 
 from kerasdl import backends, borrowed, devices
 from kerasdl.training.batches import Batches, slices
@@ -57,9 +58,16 @@ def obstacle(
             if _looks_at_batches(callback, hook):
                 return f"callback {type(callback).__name__} has {hook}: it looks at every batch"
     for array in arrays:
+        if issparse(array):
+            return too_large([array]) or "the data are sparse"
         if array.dtype.kind not in "biuf":
             return f"the data hold {array.dtype}"
-    size, free = sum(array.nbytes for array in arrays), free_memory()
+    return too_large(arrays)
+
+
+def too_large(arrays: Sequence[Any]) -> str | None:
+    """Return in words that arrays, sparse ones made dense, leave too little memory, or None."""
+    size, free = sum(np.prod(one.shape, dtype=float) * one.dtype.itemsize for one in arrays), free_memory()
     if size > SHARE * free:
         return f"the data take {size / 2**20:,.0f} MiB, more than {SHARE:.0%} of the {free / 2**20:,.0f} free"
     return None
