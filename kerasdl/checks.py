@@ -98,7 +98,7 @@ def finite(argument: str, values: Any) -> Any:
 
 
 def same_length(**arrays: Any) -> int:
-    """Return the number of rows that all arrays, sparse ones too, share; those that are ``None`` are passed over.
+    """Return how many rows all arrays, sparse ones too, share; those that are ``None`` are passed over.
 
     Raises:
         ValueError: the lengths differ; the message names each.
