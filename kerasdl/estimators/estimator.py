@@ -123,7 +123,9 @@ class KerasEstimator(BaseEstimator):
 
         Args:
             X: ``(samples, …)``, numeric, of two axes or more, dense or sparse; for a model with several
-                inputs a dict of such arrays, or a table that has a column for each input.
+                inputs a dict of such arrays, or a table that has a column for each input. Sparse rows that
+                would fill more than a quarter of the free memory are made dense batch by batch, which
+                leaves training to Keras's ``fit``; others all at once.
             y: the targets, one a row.
             sample_weight: optional ``(samples,)``, scaled here to mean 1.
             X_val, y_val, sample_weight_val: optional rows to validate on: their loss after each epoch goes

@@ -97,9 +97,11 @@ def cross_validate(
     or in a ``TransformedTargetRegressor``, all folds are trained at once, as one Keras model whose layers
     have an axis of folds, each fold with the initial weights, batches and masks that it would have alone.
     That takes a plain stack of dense layers, activations, batch normalisation and kerasdl's dropout, an
-    optimizer that treats every number of a weight by itself, and a loss of Keras's own; callbacks and metrics
-    watch one model at a time. Other models are trained fold by fold on one compiled model (for each width)
-    that is reset.
+    optimizer that treats every number of a weight by itself, and a loss of Keras's own. Each fold is watched
+    by itself: stopped by ``early_stopping`` or ``EarlyStopping``, at a rate of its own under
+    ``ReduceLROnPlateau`` or ``LearningRateScheduler``, with its own figures of those of Keras's metrics that
+    are means over rows. Other models, and folds with other callbacks or metrics, are trained fold by fold on
+    one compiled model (for each width) that is reset.
 
     Folds may differ in their number of columns (one-hot categories that a training part has never seen).
     Trained together, inputs are then padded with zeros to the widest fold, and initial weights drawn at the
@@ -118,7 +120,8 @@ def cross_validate(
         scoring: scikit-learn's name, or a function of (estimator, X, y); a list of these or a dict of name
             and either for several; default the estimator's ``score``.
         sample_weight: optional ``(samples,)``, used in training.
-        groups: optional ``(samples,)``, for a splitter that keeps groups whole.
+        groups: optional ``(samples,)``, for splitters that keep groups whole: ``cv``, and the estimator's
+            ``validation_split``.
         vectorize: whether to train all folds at once: True, False, or ``"auto"``, where it can be done.
         return_estimators: whether to keep each fold's fitted estimator.
 

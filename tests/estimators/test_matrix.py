@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from keras import layers
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier, StackingRegressor
 from sklearn.inspection import permutation_importance
@@ -12,7 +13,12 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils.estimator_checks import (
+    check_dict_unchanged,
+    check_estimator,
+    check_fit2d_1feature,
+    check_n_features_in,
+)
 
 from kerasdl import models
 from kerasdl.estimators import KerasClassifier, KerasRegressor
@@ -104,6 +110,14 @@ def test_scikit_learn_finds_no_fault(name, kind):
         if result["status"] == "failed" and result["check_name"] not in EXPECTED
     ]
     assert failed == []
+
+
+@pytest.mark.parametrize("name", ["stock", "nested", "subclass"])
+def test_scikit_learn_finds_no_fault_in_a_short_part(name):
+    build, settings = BUILDERS[name]
+    model = KerasRegressor(build, epochs=1, random_state=0, **settings)
+    for check in (check_dict_unchanged, check_n_features_in, check_fit2d_1feature):
+        check("KerasRegressor", clone(model))
 
 
 GENERATOR = np.random.default_rng(0)

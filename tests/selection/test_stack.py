@@ -204,8 +204,12 @@ def test_bad_folds_are_answered():
         grid_search(regressor(), X, Y, [])
 
 
+WATCHED = {"metrics": ["mae"], "callbacks": keras.callbacks.ReduceLROnPlateau("loss", patience=1)}
+
+
 @pytest.mark.slow
-def test_fifty_cross_validations_leave_no_memory_behind():
+@pytest.mark.parametrize("changes", [{}, WATCHED], ids=["plain", "watched"])
+def test_fifty_cross_validations_leave_no_memory_behind(changes):
     def resident() -> float:
         """Megabytes in use now, which Linux alone tells; elsewhere the most there ever was."""
         gc.collect()
@@ -214,7 +218,7 @@ def test_fifty_cross_validations_leave_no_memory_behind():
                 return int(file.read().split()[1]) * resource.getpagesize() / 2**20
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
-    estimator = regressor(epochs=2, report_every=2)
+    estimator = regressor(epochs=2, report_every=2, **changes)
     for _ in range(5):
         cross_validate(estimator, X, Y)
     before = resident()
