@@ -80,7 +80,7 @@ def dots(
         reference: label → place of a thin vertical line.
         colours: candidate → colour; default one for all.
         lower_is_better: whether the smaller score is the better one.
-        most: candidates that are drawn, the best of them.
+        most: candidates that are drawn; where there are more, the best, and the figure says so.
     """
     if isinstance(scores, pd.DataFrame):
         scores = {name: own.to_list() for name, own in _by_candidate(scores).items()}
@@ -95,6 +95,8 @@ def dots(
             ax.axvline(value, **REFERENCE, label=label)
         ax.set_yticks(range(len(order)), order)
         ax.set(xlabel=xlabel, ylim=(-0.6, len(order) - 0.4))
+        if len(order) < len(scores):
+            ax.set_ylabel(f"the best {len(order)} of {len(scores)}")
         if reference:
             ax.legend(frameon=False)
     return figure

@@ -50,3 +50,4 @@ def test_dots_take_a_search_the_best_on_top():
     ax = plots.dots(SEARCH, "accuracy", lower_is_better=False, most=2).axes[0]
     assert [text.get_text() for text in ax.get_yticklabels()] == ["l2=0", "l2=0.1"]
     assert list(ax.get_lines()[1].get_xdata()) == [0.9, 0.8]
+    assert ax.get_ylabel() == "the best 2 of 3"

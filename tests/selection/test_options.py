@@ -219,6 +219,9 @@ IN_TURN = {
     ),
     "activation of its own kind": regressor(own_activation),
     "schedule of its own kind": regressor(learning_rate=Falling()),
+    "is a model within the model": regressor(
+        lambda features: keras.Sequential([keras.Input((features,)), models.linear(features)])
+    ),
     "is not a plain path": regressor(lambda outputs: Own(outputs)),
 }
 

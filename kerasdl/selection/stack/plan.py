@@ -76,6 +76,8 @@ def read(model: keras.Model) -> Plan:
     for layer in model.layers:
         if isinstance(layer, keras.layers.InputLayer):
             continue
+        if isinstance(layer, keras.Model):
+            raise Unstackable(f"layer {layer.name!r} is a model within the model")
         if layer.input is not tensor:
             raise Unstackable(f"layer {layer.name!r} does not follow the one before it: the model branches")
         tensor = layer.output
