@@ -75,6 +75,10 @@ print(f"{book.title}: {len(tokens):,} characters, {size} of them different")
 # Each layer has its own state and its own weights. A state now has two pasts: the layer below at the same
 # step, and itself one step ago. The gradient comes back along both.
 #
+# So from one character to a loss ten steps later there is no longer one path but many. With two layers the
+# signal may go up at any of eleven moments; with three there are sixty-six ways. What one path lets vanish
+# another may still bring, but every step along any of them has its factor, as in chapter 10.
+#
 # ### From scratch
 #
 # Forward, one layer after the other. Backward, from the top layer down: each is the loop of chapter 10, and
@@ -164,6 +168,10 @@ course.agree(chapter, builder, written_out, some)
 # minimal gated unit two, a GRU three, an LSTM four. Each sum has a weight for every input, one for every unit
 # of the state, and a bias (a GRU in Keras two). So we can count without building anything, and choose for
 # each depth the largest width that fits.
+#
+# Mind how the count grows. The number of weights between the units of one layer is the square of that of the
+# units, so a layer of half the width has a quarter of them. It is cheap to be deep where one is narrow: see
+# in the column `units` how little narrower the layers of a deep stack have to be.
 
 # %%
 SUMS = {"rnn": 1, "mgu": 2, "gru": 3, "lstm": 4, "peephole": 4}[settings.cell]  # for each unit
@@ -243,6 +251,10 @@ chapter.figure("depths", figure)
 # together. Depth does not come free: the deeper network learns more slowly at first, and each step takes
 # longer, because it has to pass through every layer.
 #
+# One warning goes with the column "unseen, at best". The best epoch was found with the very text on which it
+# is judged, so these numbers are a little too good, and for all depths alike. To compare depths that may
+# pass; as a promise for further text it would not. Chapter 7 has the remedy: a third text.
+#
 # ## The idea: both ways
 #
 # A **bidirectional** layer is two layers with weights of their own, one that reads from left to right and one
@@ -284,8 +296,9 @@ course.agree(chapter, builder, written_out, some, name="both ways")
 # the future is there to be looked at.
 #
 # One network reads forwards and one both ways. The second has about twice the parameters, so a third reads
-# forwards and has as many. Most letters end no word, so we count with the **F-score**, the harmonic mean of
-# precision (how many of the ends found are right) and recall (how many of the true ends are found).
+# forwards and is wider, so that it has the same number. Most letters end no word, so we count with the
+# **F-score**, the harmonic mean of precision (how many of the ends found are right) and recall (how many of
+# the true ends are found).
 
 # %%
 words = characters.split(" ")
@@ -308,7 +321,7 @@ def f_score(truth, found):
 units = settings.tagging_units
 readers = {
     "forwards": (units, False),
-    "forwards, as many parameters": (round(1.55 * units), False),
+    "forwards, the same number of parameters": (round(1.55 * units), False),
     "both ways": (units, True),
 }
 x_tag, y_tag = tagged(settings.letters, settings.unseen)
@@ -332,7 +345,7 @@ chapter.table(tagging, "tagging")
 # word:
 
 # %%
-sample = slice(0, 64)
+sample = slice(0, 56)
 stretch = vocabulary.decode(letters[settings.letters :][sample])
 for name, marks in {"as it is": y_tag, **found}.items():
     marks = marks.reshape(-1)[sample]
@@ -342,6 +355,11 @@ for name, marks in {"as it is": y_tag, **found}.items():
 # Compare the two with the same number of parameters: what makes the difference is not the weights but the
 # future. But a network that reads both ways has to wait for the sentence to be over; where an answer is
 # wanted at once, letter by letter, it cannot be used.
+#
+# How much future does it need? Look where the reader that goes forwards goes wrong in the stretch above. Does
+# the end show only afterwards, because the letters so far could also be the beginning of a longer word? Then
+# a letter or two more would do. That is why systems that write down speech wait for a moment rather than for
+# the end.
 #
 # ## The cheat
 #
@@ -391,7 +409,7 @@ def write(model, length):
 
 
 for name, model in {"forwards": networks[shallow], "both ways": cheat}.items():
-    line = write(model, 40)
+    line = write(model, 30)
     print(f"{name:>10}: {line[: settings.steps]} → {line[settings.steps :]}")
 
 # %% [markdown]
@@ -436,8 +454,8 @@ chapter.finish()
 # - Stacked recurrent layers hand their output sequence upwards; the gradient comes back through time and
 #   through depth.
 # - Compare depths at equal parameters and at the best epoch of each. Otherwise you measure size or patience.
-# - A bidirectional layer knows the future of a finished sequence. For tagging that is worth more than as many
-#   weights.
+# - A bidirectional layer knows the future of a finished sequence. For tagging that is worth more than the
+#   same number of weights.
 # - A bidirectional language model has seen the answer. A perplexity near 1 on unseen text is an alarm.
 #
 # ## What to try

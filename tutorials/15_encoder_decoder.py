@@ -41,6 +41,7 @@ settings = chapter.settings
 # %%
 import math
 import re
+import textwrap
 from datetime import date
 
 import keras
@@ -56,7 +57,7 @@ from kerasdl.text import Vocabulary, bleu
 #
 # A recurrent network answers at each step, or once at the end. A translation is neither: it may be longer or
 # shorter than what it translates, and its words come in another order. Our small language of dates has all of
-# that. A date is said in four ways, in four to ten words, and always written with ten characters:
+# that. A date is said in four ways, in four to ten words, and always written with ten characters.
 #
 # The code below makes the language. A year has a formal form ("nineteen hundred and eighty four") and an
 # everyday one ("nineteen eighty four"); `say` puts day, month and year together in four ways, and `lines`
@@ -121,10 +122,9 @@ def lines(days, rows, count):
     """Pairs (words, digits), each line of `count` dates drawn from these days."""
     drawn = [[date.fromordinal(int(day)) for day in row] for row in rng.choice(days, (rows, count))]
     forms = rng.integers(4, size=(rows, count))
-    return [
-        (" and ".join(map(say, row, form)), " ".join(day.isoformat() for day in row))
-        for row, form in zip(drawn, forms, strict=True)
-    ]
+    spoken = [" and ".join(map(say, row, form)) for row, form in zip(drawn, forms, strict=True)]
+    written = [" ".join(day.isoformat() for day in row) for row in drawn]
+    return list(zip(spoken, written, strict=True))
 
 
 for form in range(4):
@@ -147,6 +147,11 @@ for form in range(4):
 # Two extra tokens make the lengths free. $y_0$ is `begin`; and when the decoder says `end`, the answer is
 # complete. A third, `padding`, fills up the shorter lines of a batch, and a mask keeps it out of the states,
 # of attention and of the loss.
+#
+# Why must padding be kept out with such care? Without the mask a short line would be followed by a row of
+# `padding` tokens that the encoder reads too, and its last state would be that after the last of them. The
+# same words would then have another vector in another batch, depending on the longest line beside them. With
+# the mask the state stands still from the last word on.
 #
 # **Teacher forcing**: in training the decoder is not shown its own last character but the right one. So its
 # inputs are known beforehand, $y_0 … y_{m-1}$, and its targets are the same one step on, $y_1 … y_m$.
@@ -226,7 +231,7 @@ said = answers(plain, short)
 one_date = exact(said, short).mean()
 print(f"exact on dates that it has never seen: {one_date:.3f}")
 for (words, right), text in list(zip(short, said, strict=True))[:3]:
-    print(f"  {words} → {text}{'' if text == right else ', wrong'}")
+    print(f"  {words}\n    → {text}{'' if text == right else ', wrong'}")
 
 # %% [markdown]
 # ## Writing without a teacher
@@ -234,6 +239,14 @@ for (words, right), text in list(zip(short, said, strict=True))[:3]:
 # `models.translate` decodes **greedily**: starting from `begin`, it takes the likeliest character at each
 # step and shows it to the decoder at the next one. It hands the state from step to step. The slow way needs
 # no state: give the model all that has been written so far, over and over. Both must write the same.
+#
+# Greedy is not the same as likeliest. The likeliest answer as a whole may begin with a character that is not
+# the likeliest at first. **Beam search** keeps several beginnings and drops the worst at each step; for
+# dates, where after the first digits there is hardly any doubt, it would change little, and for sentences it
+# helps a little.
+#
+# The slow way also shows what the state is worth. Without it a line of $m$ characters costs at least $1 + 2 +
+# \dots + m$ steps of the decoder, with it $m$.
 
 
 # %%
@@ -262,7 +275,7 @@ counts = range(1, settings.most + 1)
 lists = [pair for n in counts for pair in lines(seen, settings.list_examples // settings.most, n)]
 tests = {n: lines(unseen, settings.test_examples, n) for n in counts}
 everything = [pair for pairs in tests.values() for pair in pairs]
-print("{}\n→ {}".format(*everything[-1]))
+print(textwrap.fill("{} → {}".format(*everything[-1]), 78))
 curves["lists, one vector"] = learn(plain, lists, settings.list_epochs)
 
 # %% [markdown]
@@ -278,6 +291,11 @@ curves["lists, one vector"] = learn(plain, lists, settings.list_epochs)
 #
 # and $\tilde s_t$ takes the place of $s_t$ before the output. This network starts from nothing and learns
 # from the lists alone.
+#
+# Three things are worth seeing in these equations. The weights of a row are positive and sum to 1, so $c_t$
+# is always a mean of what was read, never larger. Nothing in them says at which place a word stood: places
+# are found by what the encoder's states hold, since each has read its neighbours too. And the number of
+# comparisons is the product of the two lengths, which is nothing for a line and much for a book.
 
 # %%
 kerasdl.set_seed(settings.seed)
@@ -326,6 +344,10 @@ chapter.figure("attention", figure)
 # %% [markdown]
 # Nobody told it where to look. Each row is one character, and dark are the words that it is made of, or
 # their neighbours, whose states have read them too.
+#
+# Read the picture by its rows. The order of the dark places is not that of the words: the year is written
+# first, whether it was said first or last, and there the decoder jumps. Rows of hyphens need no word at all,
+# and what they look at is of no consequence.
 #
 # ## Two scores
 #

@@ -117,6 +117,18 @@ def test_answers_are_shown_when_asked_for(capsys):
     assert "give a number from 1 to" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("stem", SCRIPTS)
+def test_answers_can_be_read_at_any_width(stem, columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert cli.main(["answers", stem]) == 0
+    code = False
+    for line in capsys.readouterr().out.splitlines():
+        code ^= line.startswith("```")
+        # Code is as it is written, for pages of 80 columns; commands and prose follow the terminal.
+        assert len(line) <= (80 if code else columns), line
+
+
 def test_a_folded_command_is_still_one():
     words = " ".join(f"--set setting_{number}={number}" for number in range(9))
     shown = answers.readable(f"Type:\n\n```sh\nkerasdl run tiny {words}\n```", 60)
