@@ -170,8 +170,8 @@ course.agree(chapter, builder, written_out, some)
 # each depth the largest width that fits.
 #
 # Mind how the count grows. The number of weights between the units of one layer is the square of that of the
-# units, so a layer of half the width has a quarter of them. It is cheap to be deep where one is narrow: see
-# in the column `units` how little narrower the layers of a deep stack have to be.
+# units, so a layer of half the width has a quarter of them. That makes narrow layers cheap: for four of them
+# in place of one they need not be a quarter as wide. See the column `units`.
 
 # %%
 SUMS = {"rnn": 1, "mgu": 2, "gru": 3, "lstm": 4, "peephole": 4}[settings.cell]  # for each unit
