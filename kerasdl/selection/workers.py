@@ -22,7 +22,7 @@ class FoldsLost(RuntimeError):
 
     Attributes:
         scores: a table of the folds that were judged all the same, a row each: the settings of a grid,
-            ``fold``, then the columns of :attr:`CrossValidation.scores`.
+            ``fold``, then the columns of ``CrossValidation.scores``.
     """
 
     def __init__(self, message: str, scores: pd.DataFrame | None = None):

@@ -1,7 +1,7 @@
 """What if the data moves? Detect it, weigh or correct for it, watch for it; any model, no backend.
 
 Covariate shift (the inputs move), label shift (the classes' shares move), concept shift (the labels' meaning
-moves). Everything here is NumPy or pandas in and out.
+moves). Everything here is NumPy or pandas in and out::
 
     compare     what has moved, where and how much, in one call
     detection   KSTest · MMDTest · C2STest · LSDDTest · BBSDTest; ShiftTest combines them; BatchMonitor

@@ -16,7 +16,7 @@ class Batches(keras.utils.PyDataset):
     """Mini-batches in an order that NumPy draws: the same on every backend, another in each epoch.
 
     The order of an epoch depends on the seed and the epoch's number alone, so a run can be resumed. Set
-    :attr:`epoch`, then take the batches; :func:`fit` does so for Keras.
+    ``epoch``, then take the batches; :func:`fit` does so for Keras.
 
     Args:
         x: inputs, ``(samples, …)``; a list of arrays for a model with several inputs; or sparse rows of

@@ -72,7 +72,8 @@ class KLIEP(_KernelRatio):
         random_state: int, ``RandomState`` or None.
 
     Attributes:
-        width_: the width used. kernel_weights_: kernel weights ``(centers,)``. Others: see ``DensityRatio``.
+        width_: the width used.
+        kernel_weights_: kernel weights ``(centers,)``. Others: see ``DensityRatio``.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -120,7 +121,7 @@ class RULSIF(_KernelRatio):
 
     Fits the relative ratio p_t / (α p_t + (1 − α) p_s), which never exceeds 1 / α and so stays tame where
     the plain ratio explodes. Kernel weights (H + λI)⁻¹h, negative ones set to 0. Width and λ are chosen by
-    the exact leave-one-out score of pairs (see :func:`leave_one_out`).
+    the exact leave-one-out score of pairs (see ``leave_one_out``).
 
     Args:
         alpha: share of the target in the denominator, in [0, 1).
@@ -130,8 +131,9 @@ class RULSIF(_KernelRatio):
         random_state: int, ``RandomState`` or None.
 
     Attributes:
-        width_, penalty_: those used. loo_score_: their leave-one-out score. kernel_weights_: kernel weights
-        ``(centers,)``. Others: see ``DensityRatio``.
+        width_, penalty_: those used.
+        loo_score_: their leave-one-out score.
+        kernel_weights_: kernel weights ``(centers,)``. Others: see ``DensityRatio``.
 
     Example:
         >>> rng = np.random.default_rng(0)

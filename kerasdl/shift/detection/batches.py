@@ -51,7 +51,7 @@ class BatchMonitor(BaseEstimator):
         random_state: int, ``RandomState`` or None.
 
     Attributes:
-        history_: one row a batch: ``rows``, ``p_value``, ``evidence``, ``is_alarm``.
+        history_: a row for each batch, with ``rows``, ``p_value``, ``evidence``, ``is_alarm``.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -124,7 +124,7 @@ class BatchMonitor(BaseEstimator):
 
     @property
     def history_(self) -> pd.DataFrame:
-        """One row a batch: its rows, its own p-value, the evidence after it, whether an alarm was raised."""
+        """A row for each batch, with ``rows``, ``p_value``, the ``evidence`` after it and ``is_alarm``."""
         return pd.DataFrame(self._rows, columns=["rows", "p_value", "evidence", "is_alarm"])
 
     def _remember(self, batch: Any) -> None:

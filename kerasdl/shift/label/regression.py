@@ -40,7 +40,8 @@ class TargetShift(BaseEstimator):
         p_value_: of Kolmogorov & Smirnov's test that the predictions have moved.
         mean_, source_mean_: of the target, now and in the validation rows.
         interval_: interval for ``mean_`` ``(2,)``; None without draws.
-        shares_, source_shares_: of the target bins ``(bins,)``. edges_: between them ``(bins - 1,)``.
+        shares_, source_shares_: of the target bins ``(bins,)``.
+        edges_: between them ``(bins - 1,)``.
         goodness_of_fit_: p-value of the assumption, from the draws; small where predictions are not a mix of
             those of the bins, such as beyond all that was seen. None with fewer than 20 draws.
 
