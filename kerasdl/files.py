@@ -8,6 +8,11 @@ import os
 import tempfile
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 RESULTS = Path("kerasdl-results")  # where runs leave what they made, unless told otherwise
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -46,6 +51,37 @@ def pip_install(extra: str) -> str:
 def cache() -> Path:
     """Return the folder for downloaded data: ``KERASDL_CACHE``, else ``~/.cache/kerasdl``."""
     return Path(os.environ.get("KERASDL_CACHE") or Path.home() / ".cache" / "kerasdl")
+
+
+def hold(folder: Path) -> int | None:
+    """Hold a folder until :func:`let_go`; the system lets go of it when this process ends, however it ends.
+
+    Returns:
+        What :func:`let_go` takes; None where the system or the file system has no locks.
+
+    Raises:
+        RuntimeError: another process, or another part of this one, holds it.
+    """
+    if fcntl is None:
+        return None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise RuntimeError(
+            f"{folder} is in use by another run: wait for it, or give another folder"
+        ) from None
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def let_go(held: int | None) -> None:
+    """Let others hold a folder."""
+    if held is not None:
+        os.close(held)
 
 
 def sha256(path: str | Path) -> str:

@@ -18,10 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from kerasdl import files
 
 KINDS = ("full", "fast", "changed")
 FAILED = "failed"
@@ -64,7 +61,7 @@ class Workplace:
         except OSError as error:
             raise OSError(f"--out {out} can't be written ({error.strerror}): give another") from None
         # Held before it has the name of a run: what has that name and is not held belongs to no one.
-        self._lock = _lock(fresh)
+        self._lock = files.hold(fresh)
         self.folder = fresh.rename(out / fresh.name.replace(_FRESH, _RUN, 1))
         mend(out)
 
@@ -79,9 +76,8 @@ class Workplace:
         with contextlib.suppress(OSError):  # an interrupt may have come between two renames
             _put_back(self.folder, self.out)
         shutil.rmtree(self.folder, ignore_errors=True)
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        files.let_go(self._lock)
+        self._lock = None
 
     def chapter(self, backend: str, name: str) -> Path:
         """Return an empty folder in which a chapter may work."""
@@ -142,30 +138,14 @@ def _put_back(run: Path, out: Path) -> None:
             os.rename(path, final)
 
 
-def _lock(folder: Path) -> int | None:
-    """Hold a folder; the system lets go of it when this process ends, however it ends."""
-    if fcntl is None:
-        return None
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # a file system without locks
-        os.close(handle)
-        return None
-    return handle
-
-
 def _abandoned(run: Path) -> bool:
     """Whether the run that works there has ended; where locks don't tell, whether it began a day ago."""
-    if fcntl is None or run.name.startswith(_FRESH):
-        return time.time() - run.stat().st_mtime > ABANDONED
-    handle = os.open(run, os.O_RDONLY)
+    old = time.time() - run.stat().st_mtime > ABANDONED
+    if run.name.startswith(_FRESH):
+        return old
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    except BlockingIOError:
+        held = files.hold(run)
+    except RuntimeError:
         return False
-    except OSError:
-        return time.time() - run.stat().st_mtime > ABANDONED
-    finally:
-        os.close(handle)
+    files.let_go(held)
+    return old or held is not None

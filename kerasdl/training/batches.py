@@ -30,6 +30,7 @@ class Batches(keras.utils.PyDataset):
 
     Attributes:
         epoch: the present epoch, from 0.
+        seed: of all orders.
 
     Raises:
         ValueError: lengths differ, a size below 1, no rows, NaN or infinite values.
@@ -60,7 +61,7 @@ class Batches(keras.utils.PyDataset):
         self.batch_size = checks.positive_int("batch_size", batch_size)
         self.passes = checks.positive_int("passes", passes)
         self.shuffle = shuffle
-        self._seed = int(random.generator("batches").integers(2**32))
+        self.seed = int(random.generator("batches").integers(2**32))
         self.epoch = 0
 
     @property
@@ -76,7 +77,7 @@ class Batches(keras.utils.PyDataset):
     def _order(self, number: int) -> np.ndarray:
         if not self.shuffle:
             return np.arange(self.samples)
-        return np.random.default_rng([self._seed, number]).permutation(self.samples)
+        return np.random.default_rng([self.seed, number]).permutation(self.samples)
 
     def __len__(self) -> int:
         return self.passes * -(-self.samples // self.batch_size)

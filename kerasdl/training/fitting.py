@@ -4,6 +4,7 @@ In go a compiled model and arrays; the model is trained in place, and a pandas t
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from kerasdl.training import programs
 from kerasdl.training.batches import Batches, SetEpoch, dense, numbers
 from kerasdl.training.guards import StopOnNaN, check_targets
 from kerasdl.training.programs import VALIDATION_BATCH
+from kerasdl.training.resume import Checkpoints, Session
 
 
 def fit(
@@ -31,6 +33,7 @@ def fit(
     verbose: int | str = 0,
     shuffle: bool = True,
     engine: str = "auto",
+    resume: str | Path | Checkpoints | None = None,
 ) -> pd.DataFrame:
     """Train a compiled model on :class:`Batches`, guarded, and return its history.
 
@@ -58,6 +61,11 @@ def fit(
         callbacks, verbose: as in Keras. A callback that looks at every batch needs Keras's ``fit``.
         shuffle: False feeds the rows in their order, as a :class:`kerasdl.layers.Carried` state wants it.
         engine: "program", or an error that says why not; "keras" for Keras's ``fit``; "auto" chooses.
+        resume: a folder of this training's own, or :class:`Checkpoints` with one. Checkpoints go there, one
+            every ten seconds. After a kill the same call goes on from the last one and ends with the weights
+            and history, bit by bit, that it would have had; after its end it returns these at once. Kept are
+            weights, optimizer, order, dropout's counters, history, and of callbacks all numbers, words and
+            arrays among their attributes.
 
     Returns:
         One row for every ``report_every`` epochs (index ``epoch``, counted from 1), one column a loss or
@@ -65,7 +73,9 @@ def fit(
 
     Raises:
         ValueError: NaN or infinite data, lengths that differ, ``(n,)`` targets for an ``(n, 1)`` output,
-            engine="program" where it can't be, a backend that only runs models forward.
+            engine="program" where it can't be, a backend that only runs models forward; ``resume`` holds
+            another training, or nothing whole.
+        RuntimeError: ``resume`` is in use by another training, or several devices train.
         FloatingPointError: the loss became NaN or infinite; the message names the epoch and, from a program,
             the batches between which it happened. The model is left as it was then.
 
@@ -92,33 +102,65 @@ def fit(
     if model.compiled and model.built and not model.optimizer.built:
         # Else TensorFlow finds new variables in its first trace of a step, and traces it all once more.
         model.optimizer.build(model.trainable_variables)
-    callbacks = [SetEpoch(batches), *devices.callbacks(), *callbacks, StopOnNaN(report_every)]
-    refusal = None
-    arrays = [*batches.arrays, *(aside.arrays if isinstance(aside, Batches) else ())]
-    reason = "as asked" if engine == "keras" else programs.obstacle(model, arrays, callbacks)
+    own = list(callbacks)
+    callbacks = [SetEpoch(batches), *devices.callbacks(), *own, StopOnNaN(report_every)]
+    held_out = aside.arrays if isinstance(aside, Batches) else []
+    reason = (
+        "as asked" if engine == "keras" else programs.obstacle(model, [*batches.arrays, *held_out], callbacks)
+    )
     if reason and engine == "program":
         raise ValueError(f"engine='program': {reason}: leave it to engine='auto'")
+    session, first = None, 0
+    if resume is not None:
+        asked = {"epochs": epochs, "batch_size": batch_size, "report_every": report_every, "engine": engine}
+        asked |= {"shuffle": shuffle}
+        session = Session(resume, model, batches, held_out or aside, own, asked)
+        callbacks.append(session.saver)
+        first, reason = session.done, session.way(reason)
     try:
-        if reason is None:
-            history, refusal = programs.train(model, batches, rows, aside, callbacks, verbose)
+        if session is not None and session.finished:
+            history, attrs = session.history, session.attrs
         else:
-            history = model.fit(
-                batches,
-                epochs=rows,
-                shuffle=False,  # the batches are in their order already
-                validation_data=aside,
-                callbacks=callbacks,
-                verbose=verbose,
-            ).history
+            history, attrs = _train(model, batches, rows, first, aside, callbacks, verbose, reason)
+        if session is not None and not session.finished:
+            history = session.history
+            session.save(finished=True, attrs=attrs)
     finally:
+        if session is not None:
+            session.close()
         batches.arrays = []  # TensorFlow keeps the batches for good: not the data as well
         if isinstance(aside, Batches):
             aside.arrays = []
     table = pd.DataFrame(history)
     table.index = pd.RangeIndex(report_every, epochs + 1, report_every, name="epoch")[: len(table)]
-    used = "keras" if reason else "steps" if refusal else "program"
-    table.attrs = {"engine": used, "reason": reason or refusal}
+    table.attrs = attrs
     return table
+
+
+def _train(
+    model: keras.Model,
+    batches: Batches,
+    rows: int,
+    first: int,
+    aside: tuple | Batches | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+    verbose: int | str,
+    reason: str | None,
+) -> tuple[dict, dict]:
+    """Train from the row ``first`` on, as a program or, for a reason, by Keras; return history and attrs."""
+    if reason is None:
+        history, refusal = programs.train(model, batches, rows, aside, callbacks, verbose, first)
+        return history, {"engine": "steps" if refusal else "program", "reason": refusal}
+    kept = model.fit(
+        batches,
+        epochs=rows,
+        initial_epoch=first,
+        shuffle=False,  # the batches are in their order already
+        validation_data=aside,
+        callbacks=callbacks,
+        verbose=verbose,
+    )
+    return kept.history, {"engine": "keras", "reason": reason}
 
 
 def reports(epochs: int, report_every: int) -> int:

@@ -123,6 +123,7 @@ def train(
     validation: tuple | None,
     callbacks: Sequence[keras.callbacks.Callback],
     verbose: int | str,
+    begin: int = 0,
 ) -> tuple[dict[str, list[float]], str | None]:
     """Train a model as Keras's ``fit`` would, without looking up between batches.
 
@@ -157,7 +158,7 @@ def train(
     model.stop_training = False
     logs: dict[str, float] = {}
     watching.on_train_begin()
-    for epoch in range(epochs):
+    for epoch in range(begin, epochs):
         model.reset_metrics()
         watching.on_epoch_begin(epoch)
         for bar in bars:
