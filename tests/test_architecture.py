@@ -150,7 +150,8 @@ def made_here(modules: dict[str, str]) -> set[str]:
     for source in modules.values():
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.ClassDef):
-                found |= {part.name for part in node.body if isinstance(part, ast.FunctionDef)}
+                methods = ast.FunctionDef | ast.AsyncFunctionDef
+                found |= {part.name for part in node.body if isinstance(part, methods)}
                 targets = [part.target for part in node.body if isinstance(part, ast.AnnAssign)]
                 targets += [one for part in node.body if isinstance(part, ast.Assign) for one in part.targets]
                 found |= {name.id for one in targets for name in ast.walk(one) if isinstance(name, ast.Name)}
@@ -296,7 +297,12 @@ def test_a_planted_violation_is_found(rule, planted, answer):
 
 
 # What a library is called where it is not called as its package; IPython is there where it is asked for.
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "IPython": "ipykernel"}
+DISTRIBUTIONS = {
+    "sklearn": "scikit-learn",
+    "IPython": "ipykernel",
+    "markdown_it": "markdown-it-py",
+    "mdit_py_plugins": "mdit-py-plugins",
+}
 
 
 def undeclared(modules: dict[str, str]) -> list[str]:

@@ -13,6 +13,7 @@ from kerasdl import backends
 # What a wheel carries beside the code, what starts a program, and what needs one backend by name.
 ELSEWHERE = ("__main__", "data.", "tutorials.", "course.cli.worker", "layers.kernels.", "devices.")
 ELSEWHERE += tuple(f"training.programs.{name}" for name in backends.NAMES)
+ELSEWHERE += tuple(f"course.play.{name}" for name in ("page", "rows", "findings"))  # need kerasdl[play]
 MODULES = [
     name
     for _, name, _ in pkgutil.walk_packages(kerasdl.__path__, "kerasdl.")

@@ -32,7 +32,8 @@ def test_what_needs_no_backend_loads_none(code):
 def test_help_and_list_load_no_heavy_library():
     check = (
         "import sys\nfrom kerasdl.course.cli import main\nmain(['list'])\n"
-        "assert not {'numpy', 'pandas', 'rich', 'sklearn', 'matplotlib'} & sys.modules.keys()"
+        "assert not {'numpy', 'pandas', 'rich', 'sklearn', 'matplotlib', 'nicegui', 'uvicorn'} & "
+        "sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", check], check=True, capture_output=True)
 

@@ -37,7 +37,18 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kerasdl import backends, files, names
-from kerasdl.course import mistakes, reached, request, results, screen, shown, signals, tables, workplace
+from kerasdl.course import (
+    compiled,
+    mistakes,
+    reached,
+    request,
+    results,
+    screen,
+    shown,
+    signals,
+    tables,
+    workplace,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,8 +127,7 @@ class Chapter:
                 **request.overrides(asked.set, settings, name if own else None),
             }
             if asked.fast:
-                # Few steps, many programs: to optimise these (JAX, TensorFlow) takes longer than it saves.
-                os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+                os.environ.setdefault("XLA_FLAGS", compiled.FAST)
             choice = backends.use(asked.backend, train=True)
             if asked.devices > 1:
                 _share_out(asked)

@@ -17,6 +17,9 @@ from pathlib import Path
 
 from kerasdl import files
 
+# What XLA_FLAGS says in fast runs, on JAX and TensorFlow: they have few steps and many programs, and to
+# optimise these takes longer than it saves.
+FAST = "--xla_backend_optimization_level=0"
 LIMIT = 2**29  # bytes kept; beyond, the oldest programs go
 ABANDONED = 24 * 3600  # seconds after which the folder of a run that was killed is taken away
 

@@ -1,4 +1,4 @@
-"""What can I run? ``kerasdl list · run · results · answers · notebook · compare · doctor · data``.
+"""What can I run? ``kerasdl list · run · play · results · answers · notebook · compare · doctor · data``.
 
 Each command's work lives in a module of its own, imported when it is asked for: ``--help`` and ``list``
 answer at once.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasdl import __version__, files
+from kerasdl import __version__, backends, files
 from kerasdl.course import request, screen, signals
 
 DESCRIPTION = "The deep-learning foundations course, on TensorFlow, JAX or PyTorch."
@@ -82,6 +82,25 @@ def _parser() -> argparse.ArgumentParser:
         help="for whoever changes a chapter: hold full runs to their bands, keep what they reach beside it",
     )
     command.set_defaults(run=_run)
+
+    command = _command(
+        commands,
+        "play",
+        "a page on this machine where settings move and figures follow",
+        "Opens a chapter in the browser, its settings as controls: move one, and the chapter runs again. "
+        "Only this machine can reach the page, by the address that is printed. Ctrl-C ends it.",
+    )
+    command.add_argument(
+        "chapter", nargs="?", metavar="CHAPTER", help="by name or number; default: the first"
+    )
+    command.add_argument("--full", action="store_true", help="open at the full setting, not the fast one")
+    command.add_argument(
+        "--set", action="extend", nargs="+", default=[], metavar="NAME=VALUE", help="settings to open with"
+    )
+    command.add_argument("--backend", metavar="B", choices=backends.NAMES, help="default: as for run")
+    command.add_argument("--port", type=int, default=0, metavar="N", help="default: one that is free")
+    command.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
+    command.set_defaults(run=_play)
 
     command = _command(
         commands,
@@ -184,6 +203,19 @@ def _run(options: argparse.Namespace) -> int:
         options.out,
         options.record,
         not options.no_cache,
+    )
+
+
+def _play(options: argparse.Namespace) -> int:
+    from kerasdl.course.play import server
+
+    return server.serve(
+        options.chapter,
+        options.backend,
+        not options.full,
+        options.set,
+        options.port,
+        not options.no_browser,
     )
 
 

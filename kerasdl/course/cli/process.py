@@ -21,10 +21,25 @@ import sys
 sys.path.insert(0, {root!r})
 import kerasdl
 sys.path.append(sys.path.pop(0))
-from kerasdl.course.cli import worker
-worker.main()
+from {module} import main
+main()
 """
 GRACE_SECONDS = 1.5  # for it to end by itself after Ctrl-C before it is killed
+
+
+def python(module: str, *words: str) -> list[str]:
+    """Return the command that runs a module's ``main`` with these words."""
+    root = str(Path(kerasdl.__file__).resolve().parents[1])
+    return [sys.executable, "-c", START.format(root=root, module=module), *words]
+
+
+def environment(backend: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment in which chapters run on a backend, with more variables."""
+    found = {**os.environ, **variables, "KERAS_BACKEND": backend, "PYTHONUTF8": "1"}
+    found.setdefault("MPLBACKEND", "agg")
+    # Else modules are looked for where the user stands first, and a random.py there is Python's own.
+    found["PYTHONSAFEPATH"] = "1"
+    return found
 
 
 class Worker:
@@ -41,18 +56,13 @@ class Worker:
     def __init__(
         self, backend: str, jobs: list[dict], devices: int, folder: Path, variables: Mapping[str, str]
     ):
-        environment = {**os.environ, **variables, "KERAS_BACKEND": backend, "PYTHONUTF8": "1"}
-        environment.setdefault("MPLBACKEND", "agg")
-        # Else modules are looked for where the user stands first, and a random.py there is Python's own.
-        environment["PYTHONSAFEPATH"] = "1"
-        root = str(Path(kerasdl.__file__).resolve().parents[1])
-        command = [sys.executable, "-c", START.format(root=root), str(folder), json.dumps(jobs)]
+        command = python("kerasdl.course.cli.worker", str(folder), json.dumps(jobs))
         if backend == "torch" and devices > 1:
             many = ["torch.distributed.run", "--standalone", f"--nproc-per-node={devices}", "--no-python"]
             command = [sys.executable, "-m", *many, *command]
         self.process = subprocess.Popen(
             command,
-            env=environment,
+            env=environment(backend, variables),
             stdin=subprocess.PIPE,  # nothing is written: it ends when this process does
             stdout=subprocess.PIPE,
             text=True,

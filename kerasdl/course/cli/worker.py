@@ -52,11 +52,14 @@ def main() -> None:
             send("start")
             started = time.perf_counter()
             with contextlib.redirect_stdout(recorder):
-                error = _run(folder, job["path"], job["arguments"])
+                error = run(folder, job["path"], job["arguments"])
             if not error:
                 with contextlib.suppress(OSError):  # on a full disk; the site then asks for the run again
                     recorder.save(folder)
             send("end", seconds=time.perf_counter() - started, error=error)
+            forget()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     finally:
         if rank:
             shutil.rmtree(out, ignore_errors=True)
@@ -66,14 +69,23 @@ def _end_with_parent() -> None:
     """Wait for the end of standard input, which comes with the end of whoever started this, then end too."""
     while os.read(0, 1):
         pass
+    end()
+
+
+def end() -> None:
+    """End this process now, with all that the chapter has started."""
     if hasattr(os, "killpg"):
-        os.killpg(0, signal.SIGKILL)  # with all that the chapter has started
+        os.killpg(0, signal.SIGKILL)
     else:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _run(folder: Path, path: str, arguments: list[str]) -> str:
-    """Run one script with its output in ``folder``; return what went wrong in a line, or nothing."""
+def run(folder: Path, path: str, arguments: list[str]) -> str:
+    """Run one script with its output in ``folder``; return what went wrong in a line, or nothing.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted.
+    """
     with open(folder / LOG, "w", encoding="utf-8") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
@@ -82,28 +94,30 @@ def _run(folder: Path, path: str, arguments: list[str]) -> str:
     sys.argv = [path, *arguments]
     try:
         runpy.run_path(path, run_name="__main__")
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
-    except SystemExit as end:
-        error = _said(end)
+    except SystemExit as said:
+        error = _said(said)
     except Exception as failure:  # noqa: BLE001  whatever it raises, the others still run
         error = f"{type(failure).__name__}: {failure}".splitlines()[0]
         try:
             sys.excepthook(type(failure), failure, failure.__traceback__)
-        except SystemExit as end:  # a chapter's own words: see course.chapter
-            error = _said(end)
+        except SystemExit as said:  # a chapter's own words: see course.chapter
+            error = _said(said)
     finally:
         with contextlib.suppress(OSError):  # on a full disk
             sys.stdout.flush()
             sys.stderr.flush()
-    if "keras" in sys.modules:
-        sys.modules["keras"].utils.clear_session()
     return error
 
 
-def _said(end: SystemExit) -> str:
+def forget() -> None:
+    """Let go of what a chapter left behind in Keras, so that the next one starts as the first did."""
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.clear_session()
+
+
+def _said(ended: SystemExit) -> str:
     """A chapter's last line, when it ends in one; nothing where all is well."""
-    if not end.code:
+    if not ended.code:
         return ""
-    print(end, file=sys.stderr)
-    return f"{end}".partition(": ")[2] or f"ended with {end}"
+    print(ended, file=sys.stderr)
+    return f"{ended}".partition(": ")[2] or f"ended with {ended}"
