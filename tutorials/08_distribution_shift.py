@@ -195,6 +195,31 @@ print("p-values:")
 chapter.table(found)
 
 # %% [markdown]
+# ### Which pixels?
+#
+# "It has moved" is half an answer. `shift.compare` asks as `ShiftTest` does, then asks each column, names
+# what moved in it and how much, and says what to do next. Hundreds of questions at once would raise false
+# alarms by the dozen, so its p-values for columns are corrected for their number. The figure draws how far
+# each pixel's mean moved, in standard deviations. Where it is blue, the target has less ink, where it is red,
+# more: these are the shapes to which the first principal axis points.
+
+# %%
+side = round(x.shape[1] ** 0.5)
+pixels = [f"pixel {row},{column}" for row in range(side) for column in range(side)]
+tables = [pd.DataFrame(x[rows], columns=pixels) for rows in (source, target)]
+compared = shift.compare(*tables, **options)
+print(compared)
+moves = compared.table.set_index("column").loc[pixels, "difference"].to_numpy().reshape(side, side)
+moves = np.nan_to_num(moves)  # a pixel without ink anywhere has not moved
+most = max(np.abs(moves).max(), 1e-9)
+with plots.canvas(width=5, height=4) as (figure, axes):
+    shown = axes[0, 0].imshow(moves, cmap="RdBu_r", vmin=-most, vmax=most)
+    figure.colorbar(shown, label="move, in standard deviations")
+    axes[0, 0].set(xlabel="column", ylabel="row")
+    axes[0, 0].grid(False)
+chapter.figure("pixels", figure)
+
+# %% [markdown]
 # ### The weights that repair it
 #
 # The error we want is an expectation over $q$; the rows we have come from $p$. But
@@ -254,6 +279,8 @@ for name, w in chapter.track(list(weights.items()), "weights"):
 covariate = pd.DataFrame(rows).T
 chapter.table(covariate.T, "covariate_shift", digits=3)
 print("families in use:", ", ".join(ratio.families_))
+unreached = ratio.diagnostics_["unreached_share"]
+print(f"{unreached:.1%} of the target's pictures resemble no source picture")
 lost = plain[0] - plain[1]
 weighted = covariate.loc["DiscriminativeRatio"]
 won, paid = weighted["target"] - plain[1], plain[0] - weighted["source"]
@@ -271,6 +298,10 @@ print(f"on the target and costs {paid:.1%} on the source.")
 # - **imbalance before and after**: the farthest that a pixel's mean lies from the target's, in standard
 #   deviations. Weights that do their work bring it down. Weights learned from this sample may balance it even
 #   better than the true ones, which are right only on average.
+#
+# All four look at source rows. A picture that only the target has shows in none of them, and no weight of
+# another picture can stand for it. So `DiscriminativeRatio` counts these too: its `unreached_share` is
+# printed above.
 #
 # The first of them is worth a formula. A weighted mean of $n$ independent numbers of equal variance has the
 # variance of a plain mean of $n_\text{eff} = \left(\sum_i w_i\right)^2 / \sum_i w_i^2$ numbers (Kish, 1965).
@@ -624,6 +655,8 @@ chapter.exact("builder against Keras's own layers", builder_apart, within=1e-4)
 chapter.exact("logistic regression by hand: gradient at its end", slope, within=1e-6, source="a minimum")
 if shares["by hand"].min() > 0:  # BBSE sets a negative share to 0
     chapter.exact("BBSE by hand", (shares["by hand"] - shares["BBSE"]).abs().max(), within=1e-4)
+apart = abs(compared.result.p_value - found.loc["moved", "ShiftTest"])
+chapter.exact("compare's verdict: p, less ShiftTest's", apart, within=1e-12)
 posterior = p_winter * bbse.class_weights_
 posterior /= posterior.sum(axis=1, keepdims=True)
 chapter.exact("Bayes' rule by hand", np.abs(posterior - bbse.adapt_proba(p_winter)).max(), within=1e-6)
