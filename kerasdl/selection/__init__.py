@@ -7,9 +7,9 @@ side alone, puts a fresh model's weights into one that is compiled already, and 
 own ``estimators.steps``. All at once, ``together`` makes a member of each fold by the same steps, and
 ``stack`` trains them: ``plan`` reads a model's layers, ``members`` says who can be trained with whom,
 ``program`` finds the compiled stack of ``layers`` and puts the members' numbers into it, ``train`` runs it
-and reads them back. On an engine's workers, ``workers`` has each fold trained in turn there. Whichever way,
-what comes back is ``fitted``, an estimator that remembers its model's answers; ``scoring`` shows it to the
-scorer and writes the fold's row.
+and reads them back, and ``course`` lets callbacks watch each member. On an engine's workers, ``workers`` has
+each fold trained in turn there. Whichever way, what comes back is ``fitted``, an estimator that remembers its
+model's answers; ``scoring`` shows it to the scorer and writes the fold's row.
 """
 
 from kerasdl.selection.search import GridSearch, grid_search, halving_search, random_search

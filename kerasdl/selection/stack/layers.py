@@ -204,15 +204,14 @@ class Stack(keras.Model):
         for penalty in self.penalties():
             each = each + penalty
         shares = self._members(shares)
-        figures = ops.stack([each, *self._gauged(y, y_pred, self._members(counted))])[:, :, None]
+        figures = ops.stack([each, *self._gauged(y, y_pred, counted)]) if self.gauges else each[None]
         # Where a report has no part of this batch, even a loss that is NaN leaves it alone.
-        self.record.assign_add(ops.where(shares > 0, shares * figures, 0.0))
+        self.record.assign_add(ops.where(shares > 0, shares * figures[:, :, None], 0.0))
         return ops.sum(each)
 
     def _gauged(self, y: Tensor, y_pred: Tensor, counted: Tensor) -> list[Tensor]:
         """Return each metric's mean over the rows that count, ``(members,)``."""
-        if not self.gauges:
-            return []
+        counted = self._members(counted)
         rows = ops.maximum(ops.sum(counted, axis=1), 1)
         found = []
         for gauge in self.gauges:
