@@ -46,6 +46,7 @@ from kerasdl.course import (
     screen,
     shown,
     signals,
+    syllabus,
     tables,
     workplace,
 )
@@ -139,7 +140,9 @@ class Chapter:
             raise SystemExit(2) from None
         self.name, self.fast, self.backend = name, asked.fast, choice.name
         self.settings = SimpleNamespace(**chosen)
-        called = name if own else _called(self._script, name)
+        # A chapter that the course has not is held to what it says itself.
+        foreign = self._script is not None and not own and name not in syllabus.chapter_names()
+        called = name if own else syllabus.called(self._script) if self._script else f"{name}-notebook"
         declared = {**settings, **(fast or {} if asked.fast else {})}
         changed = [setting for setting in declared if chosen[setting] != declared[setting]]
         self._result = results.Result(called, choice.name, asked.fast, chosen, changed, code=code)
@@ -151,7 +154,7 @@ class Chapter:
         elif host and host.folder:
             self.folder = host.folder
         recorded = reached.read(self._course, name)
-        unedited = own and (code == recorded.get("code") or (host is not None and host.record))
+        unedited = foreign or (own and (code == recorded.get("code") or (host is not None and host.record)))
         self._result.held = unedited and not asked.fast and chosen == settings
         if self._script and (asked.set or not own):
             # A copy may be wrong anywhere, and shows where; of the chapter itself only a setting can.
@@ -351,14 +354,6 @@ def _own(script: Path | None, name: str, tutorials: Path) -> tuple[bool, str]:
         return False, ""
     ours = script.parent == tutorials.resolve() and re.fullmatch(rf"\d\d_{name}", script.stem)
     return bool(ours), reached.code(script.read_text(encoding="utf-8"))
-
-
-def _called(script: Path | None, name: str) -> str:
-    """The name of a copy's results: its file's own, and never the chapter's."""
-    if script is None:
-        return f"{name}-notebook"
-    own = re.sub(r"^\d\d_", "", script.stem)
-    return f"{name}-copy" if own == name else own
 
 
 def _shown(kind: str, **fields: Any) -> AbstractContextManager[None]:

@@ -44,6 +44,8 @@ def scripts() -> list[Script]:
 def find(name: str) -> Script:
     """Return the chapter called ``polynomial_fit``, ``04_polynomial_fit``, ``04`` or ``4``.
 
+    Or that in a script of one's own, ``path/to/mine.py``.
+
     Raises:
         ValueError: there is none; the message gives the nearest name.
     """
@@ -52,9 +54,10 @@ def find(name: str) -> Script:
         if name in (script.name, script.path.stem) or (name.isdigit() and int(name) == int(script.number)):
             return script
     if name.endswith(".py"):
-        raise ValueError(
-            f"{name} is not a chapter of the course: run a script of your own with `python {name}`"
-        )
+        path = Path(name).resolve()
+        if not path.is_file():
+            raise ValueError(f"{name} is not there: give the path of a script, or a chapter by its name")
+        return next((script for script in every if script.path == path), None) or read_own(path)
     raise ValueError(f"chapter {name!r} is not known; {names.nearest(name, [s.name for s in every])}")
 
 
@@ -64,21 +67,53 @@ def read(path: Path) -> Script:
     Raises:
         ValueError: the opening cell or the ``course.Chapter(…)`` call is missing or not as it should be.
     """
-    text = path.read_text(encoding="utf-8")
     number, _, name = path.stem.partition("_")
-    opening = re.match(r"# %% \[markdown\]\n# # (?P<title>.+)\n#\n(?P<summary>(?:# .+\n)+)", text)
-    if not opening:
+    script = _read(path, number, name)
+    if not script.title:
         raise ValueError(f"{path.name}: open with a markdown cell: a '# # Title', an empty line, a summary")
-    paragraph = " ".join(line.removeprefix("# ") for line in opening["summary"].splitlines())
-    declared = _declaration(path, ast.parse(text))
-    if declared["name"] != name:
-        raise ValueError(f"{path.name} declares the chapter {declared['name']!r}: the names must agree")
+    declared = _declaration(path, ast.parse(path.read_text(encoding="utf-8")))["name"]
+    if declared != name:
+        raise ValueError(f"{path.name} declares the chapter {declared!r}: the names must agree")
+    return script
+
+
+def read_own(path: Path) -> Script:
+    """Read a script that is no chapter of the course: one of one's own, or a copy.
+
+    Its results bear its file's name; a title and a summary it may have.
+
+    Raises:
+        ValueError: the ``course.Chapter(…)`` call is missing or not as it should be.
+    """
+    return _read(path, "", called(path))
+
+
+def called(path: Path) -> str:
+    """Return the name of such a script's results: its file's own, never that of the course's chapters."""
+    name = re.sub(r"^\d\d_", "", path.stem)
+    return f"{name}-copy" if name in chapter_names() else name
+
+
+def chapter_names() -> list[str]:
+    """Return the names of the course's chapters, by their files alone."""
+    return [path.stem[3:] for path in sorted(files.folder("tutorials").glob("[0-9][0-9]_*.py"))]
+
+
+def _read(path: Path, number: str, name: str) -> Script:
+    text = path.read_text(encoding="utf-8")
+    try:
+        declared = _declaration(path, ast.parse(text))
+    except SyntaxError as error:
+        raise ValueError(f"{path.name}, line {error.lineno}: {error.msg}") from error
+    opening = re.match(r"# %% \[markdown\]\n# # (?P<title>.+)\n#\n(?P<summary>(?:# .+\n)+)", text)
+    lines = opening["summary"].splitlines() if opening else []
+    paragraph = " ".join(line.removeprefix("# ") for line in lines)
     summary = re.match(r".+?[.?!](?= |$)", paragraph)
     return Script(
         path,
         number,
         name,
-        opening["title"],
+        opening["title"] if opening else "",
         summary[0] if summary else paragraph,
         declared.get("settings", {}),
         declared.get("fast", {}),

@@ -89,11 +89,6 @@ def test_what_a_chapter_lacks_is_named(script, old, new, words):
     assert words in faults[0]
 
 
-def test_a_script_of_ones_own_is_run_by_python(script):
-    with pytest.raises(ValueError, match=r"python mine\.py"):
-        syllabus.find("mine.py")
-
-
 def test_the_readme_shows_the_page_of_the_present_course():
     shown = (
         (CHECKOUT / "README.md").read_text(encoding="utf-8").split("and ends like this")[1].split("```")[1]

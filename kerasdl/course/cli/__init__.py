@@ -1,4 +1,4 @@
-"""What can I run? ``kerasdl list · run · play · results · answers · notebook · compare · doctor · data``.
+"""What can I run? ``kerasdl list · run · new · play · results · answers · notebook``, and a few more.
 
 Each command's work lives in a module of its own, imported when it is asked for: ``--help`` and ``list``
 answer at once.
@@ -71,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
         "A chapter asked for alone shows all it prints; of several, each shows a line, and a page at the end "
         "says what holds and what was learned. Exit code 1 where a chapter fails.",
     )
-    command.add_argument("chapter", nargs="*", metavar="CHAPTER", help="by name or number")
+    command.add_argument(
+        "chapter", nargs="*", metavar="CHAPTER", help="by name or number; or a script of yours"
+    )
     request.add_options(command)
     command.add_argument(
         "--no-cache", action="store_true", help="compile anew, and keep nothing of it (JAX keeps programs)"
@@ -101,6 +103,15 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--port", type=int, default=0, metavar="N", help="default: one that is free")
     command.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
     command.set_defaults(run=_play)
+
+    command = _command(
+        commands,
+        "new",
+        "begin a chapter of your own",
+        "Write NAME.py here: a small chapter that runs as it is, with every part that a chapter has.",
+    )
+    command.add_argument("name", metavar="NAME", help="of the chapter, as in my_chapter")
+    command.set_defaults(run=_new)
 
     command = _command(
         commands,
@@ -217,6 +228,14 @@ def _play(options: argparse.Namespace) -> int:
         options.port,
         not options.no_browser,
     )
+
+
+def _new(options: argparse.Namespace) -> int:
+    from kerasdl.course.cli import new
+
+    path = new.write(options.name, Path.cwd())
+    print(f"{path.name} runs as it is: `kerasdl run {path.name}`, or `python {path.name} --fast`")
+    return 0
 
 
 def _answers(options: argparse.Namespace) -> int:

@@ -208,7 +208,7 @@ def _job(script: syllabus.Script, backend: str, asked: Asked) -> dict:
     words = ["--backend", backend, "--devices", str(asked.devices), "--out", str(asked.out.absolute())]
     words += ["--fast"] if asked.fast else []
     words += [word for setting in _for(script, asked.settings) for word in ("--set", setting)]
-    return {"path": str(script.path), "arguments": words, "record": asked.record}
+    return {"path": str(script.path), "name": script.name, "arguments": words, "record": asked.record}
 
 
 def _ended(

@@ -43,7 +43,7 @@ def main() -> None:
 
     try:
         for job in jobs:
-            folder = out / Path(job["path"]).stem.partition("_")[2]
+            folder = out / job["name"]
             folder.mkdir(parents=True, exist_ok=True)
             recorder = shown.Recorder(job["path"], sys.stdout)
             chapter.host = chapter.Host(
