@@ -83,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="for whoever changes a chapter: hold full runs to their bands, keep what they reach beside it",
     )
+    command.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with a course that was interrupted: leave out chapters that have a result of the same "
+        "code, settings, versions and data; the one that was interrupted starts again",
+    )
     command.set_defaults(run=_run)
 
     command = _command(
@@ -214,6 +220,7 @@ def _run(options: argparse.Namespace) -> int:
         options.out,
         options.record,
         not options.no_cache,
+        options.resume,
     )
 
 

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from kerasdl import backends, files, names
 from kerasdl.course import compiled, page, reached, report, request, results, signals, syllabus, workplace
+from kerasdl.course.cli.kept import kept
 from kerasdl.course.cli.process import Worker
 
 LOG = "output.txt"
@@ -27,6 +28,7 @@ class Asked:
     out: Path
     record: bool
     keep: bool
+    resume: bool
 
 
 @dataclass
@@ -40,6 +42,7 @@ class Outcome:
         folder: what it made, under its final name.
         result: what it found, if it came so far.
         log: what it printed.
+        kept: whether it did not run, because an earlier run found what it would find.
     """
 
     script: syllabus.Script
@@ -49,6 +52,7 @@ class Outcome:
     folder: Path
     result: results.Result | None = None
     log: str = ""
+    kept: bool = False
 
 
 def run(
@@ -60,6 +64,7 @@ def run(
     out: Path,
     record: bool = False,
     keep: bool = True,
+    resume: bool = False,
 ) -> int:
     """Run chapters on backends, show what they found, and return the exit code.
 
@@ -73,6 +78,7 @@ def run(
             :mod:`kerasdl.course.workplace`.
         record: hold full runs to their bands and keep what they reach beside the tutorials.
         keep: use what earlier runs compiled, and keep what this one compiles.
+        resume: leave out chapters that have a result of the same code, settings, versions and data.
 
     Raises:
         ValueError: an unknown chapter, a setting that no chosen chapter has, a record of other runs than full
@@ -85,7 +91,7 @@ def run(
     without = check_settings(settings, scripts)
     if record and (fast or settings):
         raise ValueError("--record keeps what full settings reach: leave --fast and --set out")
-    asked = Asked(fast, settings, devices, out, record, keep)
+    asked = Asked(fast, settings, devices, out, record, keep, resume)
     with workplace.Workplace(out) as place:
         chosen = _backends(backend_names)
         single = len(scripts) == len(chosen) == 1
@@ -131,11 +137,15 @@ def run(
 
 def _say(console: Console, outcome: Outcome, whole: bool) -> None:
     """A chapter asked for alone shows all it printed; one of many, a line."""
+    if whole and outcome.kept and outcome.result:
+        report.show([outcome.result])
+        return
     if whole and outcome.log:
         console.print(outcome.log, soft_wrap=True)
         return
     script = outcome.script
-    line = f"{script.number} {script.name:<24} {report.duration(outcome.seconds):>8}   {outcome.backend}"
+    took = "kept" if outcome.kept else report.duration(outcome.seconds)
+    line = f"{script.number} {script.name:<24} {took:>8}   {outcome.backend}"
     console.print(report.mark(not outcome.error), line)
 
 
@@ -179,14 +189,22 @@ def _events(
 
     A worker that dies takes one chapter with it: another goes on with the rest.
     """
-    waiting = list(scripts)
+    waiting = []
+    for script in scripts:
+        words = _for(script, asked.settings)
+        result = kept(script, backend, asked.fast, words, asked.out) if asked.resume else None
+        if result is None:
+            waiting.append(script)
+            continue
+        folder = workplace.home(asked.out, result.kind) / backend / script.name
+        yield Outcome(script, backend, result.seconds, "", folder, result, kept=True)
     while waiting:
         jobs = [_job(script, backend, asked) for script in waiting]
         folder = place.folder / backend
         yield f"{backend}: starting"
         with (
-            compiled.Kept(backend if asked.keep else "none") as kept,
-            Worker(backend, jobs, asked.devices, folder, kept.environment) as worker,
+            compiled.Kept(backend if asked.keep else "none") as programs,
+            Worker(backend, jobs, asked.devices, folder, programs.environment) as worker,
         ):
             for event in worker:
                 script = waiting[0]
@@ -199,7 +217,7 @@ def _events(
                     yield _ended(script, backend, event["seconds"], event["error"], asked, place)
             code = worker.process.returncode
             if code == 0:
-                kept.keep()
+                programs.keep()
         if waiting:
             yield _ended(waiting.pop(0), backend, 0.0, f"its process ended with code {code}", asked, place)
 
