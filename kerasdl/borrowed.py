@@ -6,6 +6,7 @@ that fails on the day it is no longer needed. No other library is imported befor
 """
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -233,15 +234,26 @@ def producer(tensor: Any) -> tuple[Any, list[Any]]:
     return operation, list(operation._inbound_nodes[node].input_tensors)
 
 
+_TURN = threading.RLock()
+
+
 @contextlib.contextmanager
 def stock_draws(seed: int | None) -> Iterator[None]:
     """Let all that Keras's own layers draw inside the block obey a seed, and leave no trace of it after.
 
-    That is also what NumPy's global generator and PyTorch's draw. ``None`` changes nothing.
+    That is also what NumPy's global generator and PyTorch's draw. ``None`` changes nothing. These generators
+    are one for the process, so that threads enter the block in turn.
     """
-    if seed is None:
-        yield
-        return
+    with _TURN:
+        if seed is None:
+            yield
+        else:
+            with _drawn_from(seed):
+                yield
+
+
+@contextlib.contextmanager
+def _drawn_from(seed: int) -> Iterator[None]:
     import random
 
     import keras

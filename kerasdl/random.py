@@ -6,6 +6,7 @@ own generators would draw these differently from equal seeds.
 """
 
 import contextlib
+import contextvars
 import secrets
 import sys
 import zlib
@@ -26,6 +27,12 @@ class _Streams:
 
 
 _streams = _Streams(None)
+# Inside :func:`seeded`: of this thread, or task, alone.
+_own: contextvars.ContextVar[_Streams | None] = contextvars.ContextVar("streams", default=None)
+
+
+def _current() -> _Streams:
+    return _own.get() or _streams
 
 
 def set_seed(seed: int) -> None:
@@ -50,7 +57,10 @@ def set_seed(seed: int) -> None:
     global _streams
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
         raise ValueError(f"seed={seed!r}: give a whole number from 0 to 4294967295")
-    _streams = _Streams(int(seed))
+    if _own.get() is None:
+        _streams = _Streams(int(seed))
+    else:
+        _own.set(_Streams(int(seed)))
     if "keras" in sys.modules:
         sys.modules["keras"].utils.set_random_seed(int(seed))
 
@@ -59,7 +69,8 @@ def set_seed(seed: int) -> None:
 def seeded(seed: int | None) -> Iterator[None]:
     """Draw from ``seed`` inside the block, and leave the streams outside it as they were.
 
-    Estimators obey their ``random_state`` by it.
+    Estimators obey their ``random_state`` by it. Other threads go on as they were: what is drawn in a block
+    depends on nothing but its seed.
 
     Args:
         seed: at least 0; None takes a new one from the operating system.
@@ -67,12 +78,11 @@ def seeded(seed: int | None) -> Iterator[None]:
     Raises:
         ValueError: a negative seed.
     """
-    global _streams
-    before, _streams = _streams, _Streams(seed)
+    token = _own.set(_Streams(seed))
     try:
         yield
     finally:
-        _streams = before
+        _own.reset(token)
 
 
 def agree(exchange: Callable[[np.ndarray], Iterable[int]]) -> None:
@@ -82,13 +92,13 @@ def agree(exchange: Callable[[np.ndarray], Iterable[int]]) -> None:
         exchange: takes this process's seed as four numbers of 32 bits, ``(4,)`` of int64, and returns those
             of the process that was chosen.
     """
-    words = np.array([(_streams.seed >> shift) & 0xFFFFFFFF for shift in range(0, 128, 32)])
-    _streams.seed = sum(int(word) << (32 * place) for place, word in enumerate(exchange(words)))
+    words = np.array([(_current().seed >> shift) & 0xFFFFFFFF for shift in range(0, 128, 32)])
+    _current().seed = sum(int(word) << (32 * place) for place, word in enumerate(exchange(words)))
 
 
 def stream(name: str, *key: int) -> np.random.Generator:
     """Return the generator that the current seed, ``name`` and ``key`` fix; equal calls return equal ones."""
-    return np.random.default_rng([*_words(_streams.seed), zlib.crc32(name.encode()), *key])
+    return np.random.default_rng([*_words(_current().seed), zlib.crc32(name.encode()), *key])
 
 
 def generator(name: str) -> np.random.Generator:
@@ -100,8 +110,9 @@ def generator(name: str) -> np.random.Generator:
         >>> a.normal() == b.normal()
         False
     """
-    count = _streams.calls[name]
-    _streams.calls[name] += 1
+    streams = _current()
+    count = streams.calls[name]
+    streams.calls[name] += 1
     return stream(name, count)
 
 
@@ -116,7 +127,7 @@ def skip(name: str, count: int) -> None:
         >>> generator("batches").normal() == third
         True
     """
-    _streams.calls[name] += count
+    _current().calls[name] += count
 
 
 def _words(entropy: int) -> list[int]:

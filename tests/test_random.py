@@ -1,3 +1,6 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -80,3 +83,30 @@ def test_the_seed_reaches_a_loaded_keras():
 def test_bad_seeds_are_refused(seed):
     with pytest.raises(ValueError, match="seed="):
         kerasdl.set_seed(seed)
+
+
+def test_a_block_s_draws_are_its_own_whatever_other_threads_draw():
+    def drawn(seed):
+        with random.seeded(seed):
+            return [(draws(count=1), time.sleep(0.001))[0] for _ in range(20)]
+
+    alone = [drawn(seed) for seed in range(4)]
+    kerasdl.set_seed(1)
+    before = draws(count=1)
+    with ThreadPoolExecutor(4) as pool, random.seeded(9):
+        assert list(pool.map(drawn, range(4))) == alone
+        kerasdl.set_seed(5)  # inside a block it is the block's seed
+        inside = draws()
+    after = draws(count=1)
+    kerasdl.set_seed(1)
+    assert before + after == draws(count=2)
+    kerasdl.set_seed(5)
+    assert draws() == inside
+
+
+def test_a_seed_holds_for_the_threads_of_a_program():
+    kerasdl.set_seed(3)
+    alone = draws()
+    kerasdl.set_seed(3)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(draws).result() == alone

@@ -27,6 +27,7 @@ from kerasdl.estimators.watching import Bar, Stopping, copies, stopping
 
 SHORT = {"lr": "learning_rate"}  # other libraries' name for it
 AT_ONCE = 2**26  # numbers of rows to predict for that are made dense together
+WHOLE = 1024  # rows of a batch at most, when a model predicts
 PROBED = 8  # rows that a new model is shown, to see what it answers
 
 
@@ -293,18 +294,20 @@ class Steps:
 
 def outputs(model: keras.Model, X: Rows, batch_size: int, columns: Any = None) -> np.ndarray:
     """Return a model's outputs for checked rows, ``(samples, outputs)``."""
-    batch_size, rows = int(batch_size), inputs.count(X)
-    row = inputs.size(X)
+    rows, row = inputs.count(X), inputs.size(X)
+    # A single row is made a whole batch, so the batch must not be a large one.
+    batch_size = max(1, min(int(batch_size), WHOLE, AT_ONCE // max(1, row)))
     at_once = batch_size * max(1, min(1024, AT_ONCE // max(1, batch_size * row)))
     # Whole batches only: a row's output is then the same bits whatever stands beside it, and no backend
     # compiles for a shorter batch.
     places = np.minimum(np.arange(rows + -rows % batch_size), rows - 1)
-    parts = [
-        model.predict(
-            inputs.fed(inputs.numbers(inputs.pick(X, part)), model, columns), batch_size=batch_size, verbose=0
-        )
-        for part in np.split(places, range(at_once, len(places), at_once))
-    ]
+    parts = []
+    for part in np.split(places, range(at_once, len(places), at_once)):
+        fed = inputs.fed(inputs.numbers(inputs.pick(X, part)), model, columns)
+        with borrowed.stock_draws(
+            None
+        ):  # on PyTorch it draws a number, which a fit in a thread must not miss
+            parts.append(model.predict(fed, batch_size=batch_size, verbose=0))
     return np.concatenate(parts)[:rows] if len(parts) > 1 else parts[0][:rows]
 
 

@@ -1,11 +1,14 @@
 import inspect
 import re
+from concurrent.futures import ThreadPoolExecutor
 
+import joblib
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -173,3 +176,48 @@ def test_every_argument_is_described(kind):
     described = kind.__doc__.partition("Args:")[2].partition("Attributes:")[0]
     for name in inspect.signature(kind).parameters:
         assert re.search(rf"\b{name}\b", described), name
+
+
+def stock(features, units=1):
+    return keras.Sequential(
+        [
+            keras.Input((features,)),
+            keras.layers.Dense(8, "relu"),
+            keras.layers.Dropout(0.3),
+            keras.layers.Dense(units),
+        ]
+    )
+
+
+@pytest.mark.parametrize("build", [models.mlp, stock])
+def test_a_fit_in_a_thread_is_the_fit_alone(data, build):
+    X, y = data
+
+    def fitted(seed):
+        settings = {"build__hidden": (4,), "build__dropout": 0.3} if build is models.mlp else {}
+        return (
+            KerasRegressor(build, epochs=2, batch_size=8, random_state=seed, **settings).fit(X, y).predict(X)
+        )
+
+    alone = [fitted(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        np.testing.assert_array_equal(list(pool.map(fitted, range(4))), alone)
+
+
+def test_scikit_learn_s_own_threads_find_what_one_finds(data):
+    X, y = data
+    alone = cross_val_score(regressor(epochs=1), X, y, cv=3)
+    with joblib.parallel_config("threading", n_jobs=3):
+        np.testing.assert_array_equal(cross_val_score(regressor(epochs=1), X, y, cv=3), alone)
+
+
+def test_one_row_is_not_made_a_huge_batch(data, monkeypatch):
+    X, y = data
+    model = regressor(batch_size=200_000, epochs=1).fit(X, y)
+    fed = []
+    predict = keras.Model.predict
+    monkeypatch.setattr(
+        keras.Model, "predict", lambda self, x, **how: fed.append(x) or predict(self, x, **how)
+    )
+    model.predict(X[:1])
+    assert len(keras.tree.flatten(fed[0])[0]) <= 1024
