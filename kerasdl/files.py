@@ -5,7 +5,7 @@ Names of folders go in and paths come out; contents go in and a complete file, o
 
 import hashlib
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 try:
@@ -97,22 +97,20 @@ def write(path: str | Path, content: str | bytes) -> Path:
     with ``\\n`` line ends on every system.
 
     Example:
-        >>> import tempfile
-        >>> write(Path(tempfile.mkdtemp()) / "a" / "b.txt", "whole").read_text()
+        >>>         >>> write(Path(tempfile.mkdtemp()) / "a" / "b.txt", "whole").read_text()
         'whole'
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     content = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}"
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with open(temporary, "xb") as stream:  # for whoever the user's umask lets read it
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:  # a KeyboardInterrupt, too, must leave no litter
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     return path

@@ -1,11 +1,25 @@
-"""Which name was meant?
+"""Which name was meant, and can it be shown?
 
 A word and the known names go in; out comes the word, or an error with the nearest name. Only the standard
 library is needed, so that the command line answers at once.
 """
 
 import difflib
+import re
 from collections.abc import Iterable
+
+# C0 and C1 (a terminal's commands begin there), DEL, line separators, and what turns the order round.
+_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """Return text as one line without control signs: each becomes ``�``.
+
+    Example:
+        >>> printable("red \\x1b[31m")
+        'red �[31m'
+    """
+    return _HIDDEN.sub("�", text).encode("utf-8", "replace").decode()
 
 
 def nearest(value: str, names: Iterable[str]) -> str:

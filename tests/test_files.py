@@ -27,6 +27,24 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_litter(tmp_path, monkey
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_a_file_may_be_read_by_whom_the_umask_lets(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        assert files.write(tmp_path / "a", "").stat().st_mode & 0o777 == 0o666 & ~mask
+    finally:
+        os.umask(before)
+
+
+def test_a_folder_is_held_once_and_let_go(tmp_path):
+    held = files.hold(tmp_path)
+    with pytest.raises(RuntimeError, match="in use by another run"):
+        files.hold(tmp_path)
+    files.let_go(held)
+    files.let_go(files.hold(tmp_path))
+
+
 def test_sha256_of_the_empty_file(tmp_path):
     # FIPS 180-4's digest of the empty message.
     empty = files.write(tmp_path / "empty", b"")

@@ -43,7 +43,6 @@ from kerasdl.course import (
     reached,
     request,
     results,
-    screen,
     shown,
     signals,
     syllabus,
@@ -115,7 +114,7 @@ class Chapter:
         caller = frame.f_back.f_globals if frame and frame.f_back else {}
         self._script = request.script(caller)
         if self._script:
-            screen.replace_unknown_signs()
+            request.replace_unknown_signs()
             signals.obey()
             warnings.formatwarning = mistakes.warned
         self._course = host.tutorials if host else files.folder("tutorials")

@@ -83,6 +83,13 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def replace_unknown_signs() -> None:
+    """Let standard output show ``?`` for signs that its encoding lacks, where it would raise."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
 def notebook(words: str = "") -> None:
     """Say how the chapters of this notebook run, in the words of the command line.
 

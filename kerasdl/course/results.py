@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kerasdl import files
-from kerasdl.course import screen, workplace
+from kerasdl import files, names
+from kerasdl.course import workplace
 
 FILE = "results.json"
 
@@ -170,7 +170,7 @@ def load(path: Path) -> Result:
     try:
         return _read(Result, RESULT, json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError, RecursionError) as error:
-        reason = screen.printable(f"{error}")[:200]
+        reason = names.printable(f"{error}")[:200]
         raise ValueError(
             f"{path} is not a result of this version ({reason}): run the chapter again"
         ) from None
@@ -218,7 +218,7 @@ def _check(record: Any) -> Check:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError
-    return screen.printable(value)
+    return names.printable(value)
 
 
 def _truth(value: Any) -> bool:
@@ -251,7 +251,7 @@ def _band(value: Any) -> tuple[float, float]:
 def _dict(value: Any, of: Callable[[Any], Any]) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise TypeError
-    return {screen.printable(name): of(entry) for name, entry in value.items()}
+    return {names.printable(name): of(entry) for name, entry in value.items()}
 
 
 def _plain(value: Any, depth: int = 0) -> Any:

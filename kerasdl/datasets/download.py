@@ -1,7 +1,8 @@
 """How does a file come over the network, so that a final name never holds half of it?
 
-In goes a data set's name; out come its files in the cache. A download runs in a folder of its own there, and
-each file is renamed into place once its SHA-256 is right. A download that is killed leaves its folder behind,
+In goes a data set's name; out come its files in the cache. A download runs in a folder of its own there,
+takes no more bytes than the catalogue says and no longer than a slow line needs for them, and each file is
+renamed into place once its SHA-256 is right. A download that is killed leaves its folder behind,
 and the next one removes it.
 """
 
@@ -9,14 +10,15 @@ import contextlib
 import http.client
 import os
 import shutil
-import socket
 import tempfile
 import threading
-import warnings
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from kerasdl import files
+from kerasdl import files, names
 from kerasdl.datasets.catalogue import Found, entry, fault
 
 try:
@@ -26,6 +28,8 @@ except ImportError:  # Windows, where a file in use cannot be deleted: the sweep
 
 RETRIES, WAIT = 2, 1  # at each address: further attempts, and the seconds between them
 STALLED = 30  # seconds of silence after which an attempt counts as failed
+SLOWEST = 10_000  # bytes a second, below which one does, too
+PIECE = 2**16  # bytes read at once
 _PARTIAL = ".partial-"
 
 Progress = Callable[[int, int], None]
@@ -71,29 +75,69 @@ def fetch(name: str, progress: Progress | None = None) -> Found:
 
 def _from_any_address(name: str, file: dict, folder: str) -> Path:
     """Return the verified file from the first address that gives it."""
-    from sklearn.datasets import fetch_file  # here, because scikit-learn takes a second to load
-
-    answers = []
+    answers: list[str] = []
     for url in file["urls"]:
-        try:
-            with _patience(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # it warns at each retry; what counts is in the error below
-                path = fetch_file(
-                    url,
-                    folder=folder,
-                    local_filename=file["name"],
-                    sha256=file["sha256"],
-                    n_retries=RETRIES,
-                    delay=WAIT,
-                )
-        except (OSError, http.client.HTTPException) as error:
-            answers.append(f"{url} ({str(error) or type(error).__name__})")
-            continue
-        return Path(path)
+        for attempt in range(RETRIES + 1):
+            if attempt:
+                time.sleep(WAIT)
+            path = Path(folder) / f"{file['name']}-{len(answers)}-{attempt}"
+            try:
+                _transfer(url, path, file["bytes"])
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                answer = str(error) or type(error).__name__
+                path.unlink(missing_ok=True)
+                if isinstance(error, urllib.error.HTTPError):
+                    error.close()
+                    if error.code < 500:
+                        break  # it will not be there the next time
+                continue
+            if not (problem := fault(path, file)):
+                return path
+            answer = problem.removeprefix(f"{path} ")
+            path.unlink()
+            break
+        answers.append(f"{url} ({names.printable(answer)})")
     raise ConnectionError(
         f"{file['name']} could not be fetched from {' or '.join(answers)}; "
         f"try again with a network, or go on with the embedded stand-in of {name}, which needs none"
     )
+
+
+def _transfer(url: str, path: Path, size: int) -> None:
+    """Bring what lies at an address into a file, and give up on more bytes, or more time, than it may take.
+
+    A thread does it: what is given up is left to itself, wherever it waits, and stops at its next piece.
+    """
+    failure: list[BaseException] = []
+    over = threading.Event()
+
+    def work() -> None:
+        try:
+            with urllib.request.urlopen(url, timeout=STALLED) as answer, open(path, "wb") as stream:
+                left = size
+                while piece := answer.read1(PIECE):
+                    if over.is_set():
+                        return
+                    left -= len(piece)
+                    if left < 0:
+                        raise OSError(f"it gives more than {size} bytes")
+                    stream.write(piece)
+            if left:
+                raise OSError(f"it broke off {left} bytes before the end")
+        except BaseException as error:  # noqa: BLE001  judged where it was asked for
+            failure.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    allowed = STALLED + size / SLOWEST
+    try:
+        thread.join(allowed)
+        if thread.is_alive():
+            raise TimeoutError(f"it took longer than {allowed:.0f} s")
+    finally:
+        over.set()
+    if failure:
+        raise failure[0]
 
 
 @contextlib.contextmanager
@@ -108,17 +152,6 @@ def _alone(folder: Path) -> Iterator[None]:
     with open(folder / ".lock", "a") as handle:  # a file, since network drives lock no folders
         flock(handle, LOCK_EX)
         yield
-
-
-@contextlib.contextmanager
-def _patience() -> Iterator[None]:
-    """Give up on a silent server: the download itself sets no limit of its own."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(before or STALLED)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 @contextlib.contextmanager

@@ -25,7 +25,11 @@ TOTAL = sum(map(len, CONTENT.values()))
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """/PLAN/FILE, where the plan is fine, slow, silent, gone, short (half of it) or false (other bytes)."""
+    """/PLAN/FILE, where the plan says how it is answered.
+
+    fine, slow, silent, gone, short (half of it), false (other bytes), endless (no length, no end), drip (a
+    byte now and then), headers (which do not end) or odd (a length that is no number).
+    """
 
     def do_GET(self):
         _, plan, name = self.path.split("/")
@@ -35,7 +39,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if plan == "silent":
             return time.sleep(0.5)
         content = CONTENT[name]
+        if plan == "headers":
+            return self.drip(b"HTTP/1.0 200 OK\r\nX: " + b"x" * 1000)
         self.send_response(200)
+        if plan in ("endless", "drip", "odd"):
+            if plan == "odd":
+                self.send_header("Content-Length", "abc")
+            self.end_headers()
+            if plan == "drip":
+                return self.drip(content)
+            with contextlib.suppress(OSError):
+                self.wfile.write(content)
+                while plan == "endless":
+                    self.wfile.write(bytes(2**16))
+                    self.server.sent += 2**16
+            return None
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if plan == "false":
@@ -52,6 +70,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(0.02 * (plan == "slow"))
         return None
 
+    def drip(self, content):
+        with contextlib.suppress(OSError):
+            for byte in content[:100]:
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.05)
+
     def log_message(self, *_):
         pass
 
@@ -59,7 +83,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        running.asked, running.daemon_threads = [], True
+        running.asked, running.sent, running.daemon_threads = [], 0, True
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         yield running
@@ -146,7 +170,37 @@ def test_a_folder_that_has_the_files_saves_the_download(serve, server, tmp_path,
     assert server.asked == []
 
 
-@pytest.mark.parametrize("first", ["gone", "short", "false"])
+@pytest.mark.parametrize("first", ["drip", "headers"])
+def test_a_server_that_drips_is_given_up(serve, server, monkeypatch, first):
+    serve(first, "fine")
+    monkeypatch.setattr(download, "STALLED", 0.4)
+    monkeypatch.setattr(download, "SLOWEST", 1e9)
+    assert_whole(datasets.fetch("two_files"))
+    assert (first, "a.bin") in server.asked
+
+
+def test_no_more_is_taken_than_the_catalogue_says(serve, server):
+    serve("endless")
+    with pytest.raises(ConnectionError, match=r"a\.bin .*it gives more than 60000 bytes"):
+        datasets.fetch("two_files")
+    assert server.sent < 2**24
+    assert litter() == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
+def test_files_may_be_read_by_whom_the_umask_lets(serve):
+    serve("fine")
+    for mask in (0o022, 0o077):
+        before = os.umask(mask)
+        try:
+            for path in datasets.fetch("two_files").paths.values():
+                assert path.stat().st_mode & 0o777 == 0o666 & ~mask
+                path.unlink()
+        finally:
+            os.umask(before)
+
+
+@pytest.mark.parametrize("first", ["gone", "short", "false", "odd"])
 def test_the_second_address_answers_for_the_first(serve, server, first):
     serve(first, "fine")
     assert_whole(datasets.fetch("two_files"))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasdl import __version__, backends, files
-from kerasdl.course import request, screen, signals
+from kerasdl.course import request, signals
 
 DESCRIPTION = "The deep-learning foundations course, on TensorFlow, JAX or PyTorch."
 EPILOG = """\
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: all is well. 1: a chapter failed, backends disagree, or something is missing. 2: the command was not
     understood. 130: interrupted. 143: asked to end by SIGTERM.
     """
-    screen.replace_unknown_signs()
+    request.replace_unknown_signs()
     signals.obey()
     try:
         options = _parser().parse_args(arguments)
