@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 import threading
 import types
@@ -18,7 +19,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from kerasdl import engines, models
+from kerasdl import engines, files, models
 from kerasdl.estimators import KerasClassifier, KerasRegressor
 from kerasdl.selection import FoldsLost, cross_validate, grid_search
 
@@ -193,7 +194,7 @@ def test_an_engine_that_is_not_installed_gives_its_command(name, monkeypatch):
     monkeypatch.setattr(joblib.parallel, "BACKENDS", dict(joblib.parallel.BACKENDS))
     monkeypatch.setattr(engines.importlib.util, "find_spec", lambda package: None)
     engines._register()
-    with pytest.raises(ModuleNotFoundError, match=rf"{name}.*pip install 'kerasdl\[{name}\]'"):
+    with pytest.raises(ModuleNotFoundError, match=re.escape(files.pip_install(name))):
         parallel_config(name)
 
 
