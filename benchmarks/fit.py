@@ -5,7 +5,8 @@
 Each run adds its backend's rows to ``benchmarks/results/fit.json`` and writes ``fit.md`` anew. ``first`` is
 one epoch of a new model, tracing and compiling included; ``warm``, the second of two equal calls on another.
 ``Keras`` is ``model.fit`` on arrays, for a recurrent network with Keras's own layer. ``raw`` is a loop
-without Keras: a module of torch.nn and its optimizer, or one step that JAX compiles. Medians over rounds in
+without Keras's ``fit``: a module of torch.nn and its optimizer, or one scan over an epoch that JAX compiles,
+no metrics, the last short batch left out: what the arithmetic takes. Medians over rounds in
 which the candidates take turns; only ratios count, and those of a busy machine little.
 """
 
@@ -138,7 +139,7 @@ def torch_loop(cell: Cell, x: np.ndarray, y: np.ndarray) -> Callable[[int], None
     return train
 
 
-def jax_step(cell: Cell, x: np.ndarray, y: np.ndarray) -> Callable[[int], None]:
+def jax_scan(cell: Cell, x: np.ndarray, y: np.ndarray) -> Callable[[int], None]:
     import jax
 
     own = model(cell, stock=False)
@@ -149,22 +150,27 @@ def jax_step(cell: Cell, x: np.ndarray, y: np.ndarray) -> Callable[[int], None]:
         found = keras.losses.mean_squared_error if cell.kind == "linear" else LOGITS
         return keras.ops.mean(found(targets, outputs)), others
 
-    @jax.jit
-    def step(weights, others, optimizer, batch, targets):
-        (_, others), gradients = jax.value_and_grad(loss, has_aux=True)(weights, others, batch, targets)
-        return *own.optimizer.stateless_apply(optimizer, gradients, weights), others
+    def step(state, rows):
+        weights, optimizer, others = state
+        gradient = jax.value_and_grad(loss, has_aux=True)
+        (_, others), gradients = gradient(weights, others, inputs[rows], outputs[rows])
+        return (*own.optimizer.stateless_apply(optimizer, gradients, weights), others), None
 
-    state = [
+    @jax.jit
+    def epoch(state, orders):
+        return jax.lax.scan(step, state, orders)[0]
+
+    inputs, outputs = jax.numpy.asarray(x), jax.numpy.asarray(y)
+    state = tuple(
         [variable.value for variable in variables]
         for variables in (own.trainable_variables, own.optimizer.variables, own.non_trainable_variables)
-    ]
+    )
 
     def train(epochs: int) -> None:
+        nonlocal state
+        whole = len(x) // cell.batch * cell.batch
         for _ in range(epochs):
-            order = RNG.permutation(len(x))
-            for start in range(0, len(x), cell.batch):
-                rows = order[start : start + cell.batch]
-                state[:] = step(state[0], state[2], state[1], x[rows], y[rows])
+            state = epoch(state, RNG.permutation(len(x))[:whole].reshape(-1, cell.batch))
         jax.block_until_ready(state)
 
     return train
@@ -173,7 +179,7 @@ def jax_step(cell: Cell, x: np.ndarray, y: np.ndarray) -> Callable[[int], None]:
 def candidates() -> dict[str, Callable]:
     found: dict[str, Callable] = {"kerasdl": ours, "Keras": stock}
     if BACKEND == "jax":
-        found["raw"] = jax_step
+        found["raw"] = jax_scan
     elif importlib.util.find_spec("torch"):
         found["raw"] = torch_loop
     return found

@@ -110,6 +110,11 @@ ENTRIES = {
         "not: Keras's own of every other backend moves them one by one",
         "keras 3.15, PyTorch backend",
     ),
+    "torch_random": Entry(
+        "dropout of keras.src.backend.torch.random",
+        "it reads its seed as a number, which no recorded step may: an operation of ours draws the same",
+        "keras 3.15, PyTorch backend",
+    ),
     "summed_gradients": Entry(
         "_all_reduce_sum_gradients of Keras's TensorFlow optimizers",
         "it adds the devices' gradients after each was clipped by itself, and weighs their rows unequally; "
@@ -307,6 +312,13 @@ def one_by_one(optimizer: Any) -> Iterator[None]:
 def rowwise_metric(metric: Any) -> tuple[Any, dict[str, Any]]:
     """Return what gives one number a row of a metric that is their mean, and its settings."""
     return metric._fn, dict(metric._fn_kwargs)
+
+
+def torch_random() -> Any:
+    """Return the module that holds Keras's dropout on PyTorch."""
+    from keras.src.backend.torch import random
+
+    return random
 
 
 def loss_record(loss: Any) -> tuple[type, dict[str, Any]]:

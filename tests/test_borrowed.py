@@ -179,6 +179,25 @@ def test_still_one_by_one():
     np.testing.assert_allclose(weights[0] - moved[0], 2 * rate, rtol=1e-6)
 
 
+@on("torch")
+def test_still_torch_random(monkeypatch):
+    """Stock dropout can't be recorded, and looks for its arithmetic where we put ours."""
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    layer = keras.layers.Dropout(0.4, seed=1)
+    state = layer.seed_generator.state
+
+    def in_scope(seed, x):
+        with keras.StatelessScope(state_mapping=[(state, seed)]):
+            return layer(x, training=True)
+
+    arguments = state.value.detach().clone(), keras.ops.ones((4, 50))
+    with pytest.raises(RuntimeError):
+        make_fx(in_scope)(*arguments)
+    monkeypatch.setattr(borrowed.torch_random(), "dropout", lambda x, rate, *_, **__: x + rate)
+    assert np.allclose(make_fx(in_scope)(*arguments)(*arguments), 1.4)
+
+
 def test_still_producer():
     """A layer that is called twice does not say which call made a tensor."""
     inputs = [keras.Input((2,)), keras.Input((2,))]

@@ -14,7 +14,7 @@ from scipy.sparse import issparse
 from kerasdl import backends, checks, devices
 from kerasdl.training import programs
 from kerasdl.training.batches import Batches, SetEpoch, dense, numbers
-from kerasdl.training.guards import StopOnNaN, check_targets
+from kerasdl.training.guards import StopOnNaN, check_arrays, check_targets
 from kerasdl.training.programs import VALIDATION_BATCH
 from kerasdl.training.resume import Checkpoints, Session
 
@@ -22,7 +22,7 @@ from kerasdl.training.resume import Checkpoints, Session
 def fit(
     model: keras.Model,
     x: np.ndarray | list[np.ndarray],
-    y: np.ndarray,
+    y: np.ndarray | None = None,
     *,
     epochs: int,
     batch_size: int = 32,
@@ -73,9 +73,9 @@ def fit(
         metric: training figures are means over those epochs, validation figures taken at their end.
 
     Raises:
-        ValueError: NaN or infinite data, lengths that differ, ``(n,)`` targets for an ``(n, 1)`` output,
-            engine="program" where it can't be, a backend that only runs models forward; ``resume`` holds
-            another training, or nothing whole.
+        ValueError: a generator or data set in place of arrays, no y, NaN or infinite data, lengths that
+            differ, ``(n,)`` targets for an ``(n, 1)`` output, engine="program" where it can't be, a backend
+            that only runs models forward; ``resume`` holds another training, or nothing whole.
         RuntimeError: ``resume`` is in use by another training, or several devices train.
         FloatingPointError: the loss became NaN or infinite; the message names the epoch and, from a program,
             the batches between which it happened. The model is left as it was then.
@@ -90,6 +90,7 @@ def fit(
         3
     """
     backends.use(train=True)
+    y = check_arrays(x, y)
     check_targets(model, y)
     if validation_data is not None:
         check_targets(model, validation_data[1])

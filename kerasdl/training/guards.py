@@ -4,6 +4,7 @@ Callbacks and checks that :func:`kerasdl.training.fit` uses and that serve any K
 """
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -47,6 +48,27 @@ class ResetState(keras.callbacks.Callback):
         for layer in self.model.layers:
             if hasattr(layer, "reset_state"):
                 layer.reset_state()
+
+
+def check_arrays(x: Any, y: Any) -> Any:
+    """Return y, and refuse what yields its batches one by one.
+
+    The guards and the seeded order need all rows at once.
+
+    Raises:
+        ValueError: x or y is a generator, an iterator or a data set, or y is missing; the message gives the
+            mend.
+    """
+    several = {f"x[{place}]": one for place, one in enumerate(x)} if isinstance(x, list) else {"x": x}
+    for name, value in (several | {"y": y}).items():
+        if value is None:
+            raise ValueError(f"{name}=None: training.fit takes arrays, the inputs and the targets")
+        if not (isinstance(value, (list, tuple)) or hasattr(value, "shape")):
+            raise ValueError(
+                f"{name} is a {type(value).__name__}, not an array: give it to model.fit, with "
+                "training.StopOnNaN() among the callbacks, or give training.fit all rows as arrays"
+            )
+    return y
 
 
 def check_targets(model: keras.Model, y: np.ndarray) -> None:

@@ -130,6 +130,24 @@ def test_bad_data_is_refused_in_one_line(data):
             training.fit(model, **{"x": x, "y": y, "epochs": 1} | fault)
 
 
+def test_what_yields_batches_is_refused_with_the_mend(data):
+    x, y = data
+    model = compiled()
+    arguments = {"epochs": 1}
+    with pytest.raises(ValueError, match=r"x is a generator, not an array: give it to model\.fit, with"):
+        training.fit(model, ((one, y) for one in x), **arguments)
+    with pytest.raises(ValueError, match="x is a list_iterator, not an array"):  # it has no length
+        training.fit(model, iter([x]), y, **arguments)
+    with pytest.raises(ValueError, match="x is a Batches, not an array"):
+        training.fit(model, training.Batches(x, y, 5), **arguments)
+    with pytest.raises(ValueError, match="y is a zip, not an array"):
+        training.fit(model, x, zip(y, y, strict=True), **arguments)
+    with pytest.raises(ValueError, match=r"y=None: training\.fit takes arrays"):
+        training.fit(model, x, **arguments)
+    history = model.fit(training.Batches(x, y, 5), callbacks=[training.StopOnNaN()], verbose=0)  # the mend
+    assert np.isfinite(history.history["loss"]).all()
+
+
 @pytest.mark.parametrize("name", ["sgd", "adam"])
 def test_a_restored_model_trains_as_if_new(data, name):
     x, y = data

@@ -8,7 +8,7 @@ batch is nearly all of a small model's time; here it happens a few times a secon
 import importlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -17,8 +17,8 @@ import numpy as np
 from scipy.sparse import issparse
 
 from kerasdl import backends, borrowed, devices
-from kerasdl.training.batches import Batches, slices
-from kerasdl.training.guards import not_finite
+from kerasdl.training.batches import Batches, SetEpoch, slices
+from kerasdl.training.guards import StopOnNaN, not_finite
 from kerasdl.training.programs.contract import Program
 
 __all__ = ["Program", "obstacle", "steps", "train"]
@@ -27,6 +27,8 @@ SHARE = 0.25  # of the memory that is free, for the data
 VALIDATION_BATCH = 32  # Keras's own
 HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
 TEST_HOOKS = ("on_test_batch_begin", "on_test_batch_end")
+# Callbacks that leave the model alone: between epochs, it need not have its variables for their sake.
+UNSEEING = (SetEpoch, StopOnNaN, keras.callbacks.History, keras.callbacks.ProgbarLogger)
 # What it is called on the model that it belongs to: with that it is collected.
 KEPT = "training_program"
 
@@ -155,21 +157,33 @@ def train(
         steps=len(batches),
     )
     bars = [one for one in watching.callbacks if isinstance(one, keras.callbacks.ProgbarLogger)]
+    seen = any(type(one) not in UNSEEING for one in watching.callbacks)
+
+    def show() -> None:
+        if seen:
+            own.end()
+
     model.stop_training = False
     logs: dict[str, float] = {}
     watching.on_train_begin()
-    for epoch in range(begin, epochs):
-        model.reset_metrics()
-        watching.on_epoch_begin(epoch)
-        for bar in bars:
-            bar.on_train_batch_begin(0)
-        _train(own, data, batches, bars)
-        logs = _results(model)
-        if held_out is not None:
-            logs |= {f"val_{name}": value for name, value in _validate(own, *held_out, watching).items()}
-        watching.on_epoch_end(epoch, logs)
-        if model.stop_training:
-            break
+    try:
+        for epoch in range(begin, epochs):
+            own.begin()
+            own.reset()
+            show()
+            watching.on_epoch_begin(epoch)
+            for bar in bars:
+                bar.on_train_batch_begin(0)
+            logs = _train(own, data, batches, bars)
+            show()
+            if held_out is not None:
+                validated = _validate(own, *held_out, watching, show)
+                logs |= {f"val_{name}": value for name, value in validated.items()}
+            watching.on_epoch_end(epoch, logs)
+            if model.stop_training:
+                break
+    finally:
+        own.end()  # whatever happened, the model has the steps of every whole chunk
     model.optimizer.finalize_variable_values(model.trainable_weights)
     watching.on_train_end(logs)
     return model.history.history, own.refusal
@@ -197,8 +211,8 @@ def steps(model: keras.Model, data: Any, rows: Sequence[np.ndarray], start: int,
     borrowed.build(model, given[0])
     own = program(model)
     own.plan(rows[0][start:end], True)
-    model.reset_metrics()
     own.begin()
+    own.reset()
     try:
         own.run(own.put(data), rows, True, lambda first, stop, loss: None, start, end)
     finally:
@@ -220,8 +234,8 @@ class _Given(keras.utils.PyDataset):
         return keras.tree.pack_sequence_as(self.data, [a[one[self.start + index]] for a, one in arrays])
 
 
-def _train(own: Program, data: Any, batches: Batches, bars: list) -> None:
-    """Take one epoch's training steps; whatever happens, the model has those of every whole chunk."""
+def _train(own: Program, data: Any, batches: Batches, bars: list) -> dict[str, float]:
+    """Take one epoch's training steps and return what the metrics say."""
     done, every = 0, len(batches) // batches.passes
 
     def place(step: int) -> tuple[int, int]:
@@ -238,13 +252,12 @@ def _train(own: Program, data: Any, batches: Batches, bars: list) -> None:
         for bar in bars:
             bar.on_train_batch_end(done + stop - 1, {"loss": loss})
 
+    found: dict[str, Any] = {}
     own.begin()
-    try:
-        for rows in batches.steps():
-            own.run(data, _for_each(data, rows), True, seen)
-            done += len(rows)
-    finally:
-        own.end()
+    for rows in batches.steps():
+        found = own.run(data, _for_each(data, rows), True, seen)
+        done += len(rows)
+    return _plain(found)
 
 
 def _for_each(data: Any, rows: np.ndarray) -> list[np.ndarray]:
@@ -252,27 +265,29 @@ def _for_each(data: Any, rows: np.ndarray) -> list[np.ndarray]:
 
 
 def _validate(
-    own: Program, data: Any, parts: list[np.ndarray], watching: keras.callbacks.CallbackList
+    own: Program,
+    data: Any,
+    parts: list[np.ndarray],
+    watching: keras.callbacks.CallbackList,
+    show: Callable[[], None],
 ) -> dict[str, float]:
+    found: dict[str, Any] = {}
     own.model.stop_evaluating = False
     watching.on_test_begin()
-    own.model.reset_metrics()
     own.begin()
-    try:
-        for rows in parts:
-            own.run(data, _for_each(data, rows), False, lambda start, stop, loss: None)
-    finally:
-        own.end()
-    logs = _results(own.model)
+    own.reset()
+    for rows in parts:
+        found = own.run(data, _for_each(data, rows), False, lambda start, stop, loss: None)
+    show()
+    logs = _plain(found)
     watching.on_test_end(logs)
     return logs
 
 
-def _results(model: keras.Model) -> dict[str, float]:
-    """Return what the metrics say, as plain numbers; those of several outputs side by side."""
+def _plain(results: dict[str, Any]) -> dict[str, float]:
+    """Return what the metrics say as plain numbers; those of several outputs side by side."""
     found: dict[str, float] = {}
-    for name, value in model.get_metrics_result().items():
+    for name, value in results.items():
         for own, number in value.items() if isinstance(value, dict) else [(name, value)]:
-            number = keras.ops.convert_to_numpy(number)
-            found[own] = float(number) if number.ndim == 0 else number
+            found[own] = float(number) if np.ndim(number) == 0 else number
     return found

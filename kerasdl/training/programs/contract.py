@@ -20,6 +20,7 @@ class Program(ABC):
     """Keras's own training step and test step of one compiled model, repeated on the device.
 
     Between :meth:`begin` and :meth:`end` the program holds the model's variables; outside, the model does.
+    Both may be called twice in a row. Handing over costs as much as many steps of a small model.
 
     Args:
         model: compiled and built.
@@ -30,37 +31,60 @@ class Program(ABC):
         pace: how long a step takes, in training and in testing.
         planned: (training, shape of a step's rows) → steps taken and to be taken since the program was made.
         refusal: why training steps are taken one by one, in words, or None.
+        holds: the program holds the variables, not the model.
     """
 
     refusal: str | None = None
+    holds = False
 
     def __init__(self, model: keras.Model, signature: tuple):
         self.model, self.signature = model, signature
         self.pace = {True: Pace(), False: Pace()}
         self.planned: Counter[tuple[bool, tuple[int, ...]]] = Counter()
+        model.reset_metrics()  # what they begin with is read now
 
     @abstractmethod
     def put(self, data: Any) -> Any:
-        """Return arrays ``(samples, …)``, in the form of a batch, or the rows of each step, on the device."""
+        """Return arrays ``(samples, …)``, in the form of a batch, on the device."""
+
+    def put_rows(self, rows: np.ndarray) -> Any:
+        """Return the rows of each step where the steps will look for them."""
+        return self.put(rows)
 
     @abstractmethod
-    def begin(self) -> None:
+    def take(self) -> None:
         """Take the model's variables as they are."""
 
     @abstractmethod
-    def end(self) -> None:
+    def give(self) -> None:
         """Give the model its variables as the last whole chunk left them."""
 
     @abstractmethod
-    def steps(self, data: Any, rows: Any, start: int, stop: int, training: bool) -> float:
-        """Take the steps from ``start`` up to ``stop`` and return the mean loss since the epoch began.
+    def reset(self) -> None:
+        """Let the metrics begin anew; the program holds the variables."""
+
+    @abstractmethod
+    def steps(self, data: Any, rows: Any, start: int, stop: int, training: bool) -> dict[str, Any]:
+        """Take the steps from ``start`` up to ``stop`` and return what the metrics say then, as NumPy.
 
         Args:
             data: as :meth:`put` returned it.
-            rows: of each array in ``data``, as :meth:`put` returned them.
+            rows: of each array in ``data``, as :meth:`put_rows` returned them.
             start, stop: a chunk of the steps.
             training: training steps; else test steps.
         """
+
+    def begin(self) -> None:
+        """Take the model's variables, unless they are here already."""
+        if not self.holds:
+            self.take()
+            self.holds = True
+
+    def end(self) -> None:
+        """Give the model its variables, unless it has them already."""
+        if self.holds:
+            self.give()
+            self.holds = False
 
     def run(
         self,
@@ -70,7 +94,7 @@ class Program(ABC):
         seen: Callable[[int, int, float], None],
         start: int = 0,
         end: int | None = None,
-    ) -> None:
+    ) -> dict[str, Any]:
         """Take these steps, chunk by chunk.
 
         Args:
@@ -80,18 +104,23 @@ class Program(ABC):
             training: training steps; else test steps.
             seen: called after each chunk with its first step, the step after its last, and the mean loss.
             start, end: the first step and the one after the last; default: all. One trace serves every part.
+
+        Returns:
+            What the metrics say at the end.
         """
         end, pace = len(rows[0]) if end is None else end, self.pace[training]
-        there = {id(one): self.put(one) for one in rows}  # most arrays share one
+        there = {id(one): self.put_rows(one) for one in rows}  # most arrays share one
         placed = [there[id(one)] for one in rows]
         shapes = (training, *(one.shape for one in rows))
+        found: dict[str, Any] = {}
         while start < end:
             stop = start + pace.steps(end - start)
             before = time.perf_counter()
-            loss = self.steps(data, placed, start, stop, training)
+            found = self.steps(data, placed, start, stop, training)
             pace.took(stop - start, time.perf_counter() - before, shapes)
-            seen(start, stop, loss)
+            seen(start, stop, float(found["loss"]))
             start = stop
+        return found
 
     def plan(self, rows: np.ndarray, training: bool, times: int = 1) -> None:
         """Say beforehand that steps on these rows will be taken so many times."""

@@ -13,9 +13,6 @@ from jax import lax
 from kerasdl import devices
 from kerasdl.training.programs import contract
 
-WORTH = 300  # steps of one shape, from which on a loop saves more than it costs to compile
-LATE = 4000  # the same where the single step has been compiled already
-
 
 def obstacle(model: keras.Model) -> str | None:
     """Return why JAX can't make a program of this model's training, or None."""
@@ -37,14 +34,12 @@ class Program(contract.Program):
 
     def __init__(self, model: keras.Model, signature: tuple):
         super().__init__(model, signature)
-        tracker = devices.loss_tracker(model)
-        places = {id(variable): place for place, variable in enumerate(model.metrics_variables)}
-        self._mean = [places[id(variable)] for variable in (tracker.total, tracker.count)]
+        self._fresh = [variable.value for variable in model.metrics_variables]
         self._values: tuple[list, ...] = ()
         self._steps = {True: self._step(training=True), False: self._step(training=False)}
         self._loops = {training: self._loop(step) for training, step in self._steps.items()}
+        self._results = jax.jit(self._result)
         self._apart: dict[bool, bool] = {}
-        self._alone: set[tuple] = set()
 
     def _parts(self) -> tuple[list, ...]:
         model = self.model
@@ -73,16 +68,22 @@ class Program(contract.Program):
         return jax.jit(step)  # traced once, wherever it is called
 
     def _loop(self, step: Any) -> Any:
-        total, count = self._mean
-
         def loop(state: tuple, data: Any, rows: list, start: Any, stop: Any) -> tuple:
-            state = lax.fori_loop(start, stop, lambda number, state: step(number, state, data, rows), state)
-            return state, state[3][total] / state[3][count]
+            if len(rows[0]) == 1:
+                state = step(start, state, data, rows)
+            else:
+                state = lax.fori_loop(start, stop, lambda n, state: step(n, state, data, rows), state)
+            return state, self._result(state[3])
 
         if devices.count() == 1:
             return jax.jit(loop)
         shardings = tuple([variable.value.sharding for variable in part] for part in self._parts())
         return jax.jit(loop, out_shardings=(shardings, None))
+
+    def _result(self, metrics: list) -> dict[str, Any]:
+        held = list(zip(self.model.metrics_variables, metrics, strict=True))
+        with keras.StatelessScope(state_mapping=held):
+            return self.model.get_metrics_result()
 
     def put(self, data: Any) -> Any:
         if (distribution := keras.distribution.distribution()) is None:
@@ -92,36 +93,38 @@ class Program(contract.Program):
         )
         return jax.tree.map(lambda a: jax.device_put(a, everywhere), data)
 
-    def begin(self) -> None:
+    def put_rows(self, rows: np.ndarray) -> Any:
+        # Handed over with a call they cost nothing; to put them there takes longer than a small epoch.
+        return rows if keras.distribution.distribution() is None else self.put(rows)
+
+    def take(self) -> None:
         self._values = tuple([variable.value for variable in part] for part in self._parts())
 
-    def end(self) -> None:
+    def give(self) -> None:
         for part, values in zip(self._parts(), self._values, strict=True):
             for variable, value in zip(part, values, strict=True):
                 variable.assign(value)
         self._values = ()
 
-    def steps(self, data: Any, rows: Any, start: int, stop: int, training: bool) -> float:
+    def reset(self) -> None:
+        self._values = (*self._values[:3], self._fresh)
+
+    def steps(self, data: Any, rows: Any, start: int, stop: int, training: bool) -> dict[str, Any]:
         step, values = self._steps[training], self._values
-        shape = (training, tuple(rows[0].shape[1:]))
-        few = len(rows[0]) == 1 or self.planned[shape] < (LATE if shape in self._alone else WORTH)
-        alone = few and devices.count() == 1
-        if alone:
-            self._alone.add(shape)
-        if not alone and training not in self._apart:
+        if training not in self._apart:
             self._apart[training] = devices.count() == 1 and _slow_in_a_loop(
                 step.trace(np.int32(0), values, data, rows).jaxpr
             )
-        if alone or self._apart[training]:
+        if self._apart[training]:
+            rows = self.put(rows)
             for number in range(start, stop):
                 values = step(np.int32(number), values, data, rows)
-            total, count = (values[3][place] for place in self._mean)
-            loss = float(total) / float(count)
+            found = self._results(values[3])
         else:
-            values, loss = self._loops[training](values, data, rows, np.int32(start), np.int32(stop))
-            loss = float(loss)  # waits for the device
+            values, found = self._loops[training](values, data, rows, np.int32(start), np.int32(stop))
+        found = jax.tree.map(np.asarray, found)  # waits for the device
         self._values = values
-        return loss
+        return found
 
 
 def _slow_in_a_loop(program: Any) -> bool:

@@ -8,7 +8,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasdl import devices
 from kerasdl.training.programs import contract
 
 
@@ -31,15 +30,21 @@ class Program(contract.Program):
 
     def __init__(self, model: keras.Model, signature: tuple):
         super().__init__(model, signature)
+        self._anew = False
+        self._fresh = [variable.numpy() for variable in model.metrics_variables]
         self._loops = {True: self._loop(training=True), False: self._loop(training=False)}
 
     def _loop(self, training: bool) -> Any:
         model = self.model
         step = model.train_step if training else model.test_step
-        tracker = devices.loss_tracker(model)
+        metrics = list(zip(model.metrics_variables, self._fresh, strict=True))
 
         @tf.function(jit_compile=model.jit_compile, autograph=False)
-        def loop(data: Any, rows: Any, start: Any, stop: Any) -> Any:
+        def loop(data: Any, rows: Any, chunk: Any) -> Any:
+            start, stop, anew = tf.unstack(chunk)  # one argument: TensorFlow takes its time over each
+            for variable, fresh in metrics:
+                variable.assign(tf.where(anew > 0, fresh, variable))
+
             def body(number: Any) -> list:
                 arrays = zip(tf.nest.flatten(data), rows, strict=True)
                 batch = [tf.gather(array, chosen[number]) for array, chosen in arrays]
@@ -47,19 +52,25 @@ class Program(contract.Program):
                 return [number + 1]
 
             tf.while_loop(lambda number: number < stop, body, [start], parallel_iterations=1)
-            return tracker.total / tracker.count
+            return model.get_metrics_result()
 
         return loop
 
     def put(self, data: Any) -> Any:
         return tf.nest.map_structure(tf.convert_to_tensor, data)
 
-    def begin(self) -> None:
+    def take(self) -> None:
         pass
 
-    def end(self) -> None:
-        pass
+    def give(self) -> None:
+        if self._anew:
+            self.model.reset_metrics()
+            self._anew = False
 
-    def steps(self, data: Any, rows: Any, start: int, stop: int, training: bool) -> float:
-        loss = self._loops[training](data, rows, tf.constant(start), tf.constant(stop))
-        return float(loss)  # waits for the device
+    def reset(self) -> None:
+        self._anew = True  # when the next steps begin
+
+    def steps(self, data: Any, rows: Any, start: int, stop: int, training: bool) -> dict[str, Any]:
+        found = self._loops[training](data, rows, tf.constant([start, stop, int(self._anew)]))
+        self._anew = False
+        return tf.nest.map_structure(lambda one: one.numpy(), found)  # waits for the device

@@ -1,22 +1,23 @@
 """How is an epoch one program on PyTorch? One step is recorded as a graph of torch operations and replayed.
 
 A compiled model goes in; out comes a program that takes steps on data that lie on the device. A recording
-costs as much as some hundred steps: where fewer are to be taken, or where a step can't be recorded (it reads
-a number out of a tensor, for instance), the same step runs as it is.
+costs as much as some dozens of steps: where fewer are to be taken, or where a step can't be recorded (it
+reads a number out of a tensor, for instance), the same step runs as it is.
 """
 
 import contextlib
+import functools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 import torch
 
-from kerasdl import borrowed, devices
+from kerasdl import borrowed
 from kerasdl.training.programs import contract
 
-WORTH = 120  # steps of one shape, from which on a recording saves more than it costs
+WORTH = 60  # steps of one shape, from which on a recording saves more than it costs
 CLOSE = 1e-4  # a replayed step and the same one as it is, relative to the largest number
 
 
@@ -41,7 +42,6 @@ class Program(contract.Program):
 
     def __init__(self, model: keras.Model, signature: tuple):
         super().__init__(model, signature)
-        tracker = devices.loss_tracker(model)
         self._variables = [
             *model.trainable_variables,
             *model.non_trainable_variables,
@@ -49,25 +49,28 @@ class Program(contract.Program):
             *model.metrics_variables,
         ]
         self._trainable = len(model.trainable_variables)
-        places = {id(variable): place for place, variable in enumerate(self._variables)}
-        self._mean = [places[id(variable)] for variable in (tracker.total, tracker.count)]
+        self._metrics = slice(len(self._variables) - len(model.metrics_variables), None)
+        self._fresh = [variable.value.detach().clone() for variable in model.metrics_variables]
         self._values: list[torch.Tensor] = []
         self._recorded: dict[tuple, Callable | str] = {}
 
     def put(self, data: Any) -> Any:
         return keras.tree.map_structure(keras.ops.convert_to_tensor, data)
 
-    def begin(self) -> None:
+    def take(self) -> None:
         self._values = [variable.value.detach().clone() for variable in self._variables]
 
-    def end(self) -> None:
+    def give(self) -> None:
         with torch.no_grad():
             for variable, value in zip(self._variables, self._values, strict=True):
                 variable.value.copy_(value)
         self._values = []
         self.model.eval()
 
-    def steps(self, data: Any, rows: Any, start: int, stop: int, training: bool) -> float:
+    def reset(self) -> None:
+        self._values[self._metrics] = _copies(self._fresh)
+
+    def steps(self, data: Any, rows: Any, start: int, stop: int, training: bool) -> dict[str, Any]:
         if self.model.training != training:
             self.model.train(training)
         parts = [
@@ -81,10 +84,14 @@ class Program(contract.Program):
         step = self._step(data, values, [part[0] for part in parts], training, planned)
         for tensors in zip(*parts, strict=True):
             values = step(*values, *tensors)
-        total, count = (values[place] for place in self._mean)
-        loss = float(total / count)
+        found = keras.tree.map_structure(keras.ops.convert_to_numpy, self._results(values))
         self._values = list(values)
-        return loss
+        return found
+
+    def _results(self, values: Sequence[torch.Tensor]) -> dict[str, Any]:
+        held = list(zip(self._variables[self._metrics], values[self._metrics], strict=True))
+        with keras.StatelessScope(state_mapping=held):
+            return self.model.get_metrics_result()
 
     def _step(self, data: Any, values: list, batch: list, training: bool, planned: int) -> Callable:
         """Return the step, recorded where it can be and where that is worth its cost."""
@@ -121,21 +128,61 @@ class Program(contract.Program):
         from torch.fx.experimental.proxy_tensor import make_fx  # takes long to import
 
         # As it is, an optimizer may read its rate as a number; variable by variable it does not.
-        for update in (contextlib.nullcontext(), borrowed.one_by_one(self.model.optimizer)):
+        for update in (contextlib.nullcontext, lambda: borrowed.one_by_one(self.model.optimizer)):
             try:
-                with update:
+                with update(), _draws_put_back(), _dropout_recorded():
                     graph = make_fx(plain)(*_copies(values), *batch)
+                with update(), _draws_put_back():
                     recorded = _compiled(graph, [*_copies(values), *batch])
                     # Other values, other rows: what was a number by mistake would now be seen.
                     moved = plain(*_copies(values), *batch)
                     turned = [one.flip(0) for one in batch]
-                    expected = plain(*_copies(moved), *turned)
+                    with _draws_put_back():
+                        expected = plain(*_copies(moved), *turned)
                     if all(map(_close, recorded(*_copies(moved), *turned), expected)):
                         return recorded
                 why = "replayed, it gives other numbers"
             except Exception as error:  # noqa: BLE001 - whatever torch's tracer has to say
                 why = f"{type(error).__name__}: {error}".splitlines()[0]
         return f"a step can't be recorded: {why}"
+
+
+@functools.cache
+def _kept() -> Callable:
+    """Return an operation that says which values dropout keeps: torch's recorders take it as one whole."""
+
+    @torch.library.custom_op("kerasdl::kept", mutates_args=())
+    def kept(seed: torch.Tensor, shape: list[int], share: float) -> torch.Tensor:
+        generator = torch.Generator(seed.device)
+        generator.manual_seed(int(seed[0] + seed[1]) & 0xFFFFFFFF)
+        return torch.bernoulli(torch.full(shape, share, device=seed.device), generator=generator).bool()
+
+    return kept
+
+
+@contextlib.contextmanager
+def _dropout_recorded() -> Iterator[None]:
+    """Let Keras's dropout, where it has a seed, draw by that operation."""
+    module, kept = borrowed.torch_random(), _kept()
+    stock = module.dropout
+
+    def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Any:
+        own = isinstance(seed, keras.random.SeedGenerator) and seed.get_config()["seed"] is not None
+        if not (own and 0 < rate < 1):
+            return stock(inputs, rate, noise_shape, seed)
+        sizes = [one or size for one, size in zip(noise_shape or inputs.shape, inputs.shape, strict=True)]
+        return inputs.div(1 - rate).where(kept(seed.next(), sizes, 1 - rate), 0)
+
+    module.dropout = dropout
+    try:
+        yield
+    finally:
+        module.dropout = stock
+
+
+def _draws_put_back() -> contextlib.AbstractContextManager:
+    """What PyTorch's generators draw inside, they draw again after it."""
+    return torch.random.fork_rng(range(torch.cuda.device_count()))
 
 
 def _copies(values: Sequence[torch.Tensor]) -> list[torch.Tensor]:
