@@ -9,8 +9,12 @@ from kerasdl.course import report
 # The figure that shows best what a chapter is about; the first one of any other.
 PICTURES = {
     "polynomial_fit": "fits",
+    "weight_decay": "decays",
     "model_selection": "candidates",
+    "convolution": "feature_maps",
     "recurrent_networks": "gradient_norms",
+    "gated_cells": "adding",
+    "deep_and_bidirectional": "cheat",
 }
 GUIDES = {
     "install": "Install, GPUs",

@@ -34,6 +34,12 @@ def learning_curves(
 
     Raises:
         KeyError: a history lacks a column.
+
+    Example:
+        >>> history = pd.DataFrame({"loss": [0.9, 0.5], "val_loss": [1.0, 0.7]}, index=[1, 2])
+        >>> figure = learning_curves({"cubic": history})
+        >>> figure.axes[0].get_title()
+        'cubic'
     """
     wanted = columns or {"loss": "training", "val_loss": "validation"}
     chosen = {
@@ -64,6 +70,12 @@ def fits(
         ax: draw here, inside an open :func:`canvas`; default a figure of its own.
         title: of the panel.
         colours: label → colour.
+
+    Example:
+        >>> x = np.linspace(-1, 1, 20)
+        >>> figure = fits({"seen": (x, x**2)}, {"truth": np.square})
+        >>> len(figure.axes)
+        1
     """
     if ax is None:
         with canvas() as (_, axes):
@@ -113,6 +125,11 @@ def lines(
         ax: draw here, inside an open :func:`canvas`; default a figure of its own.
         title: of the panel.
         colours: label → colour, as :func:`kerasdl.plots.colours` gives it.
+
+    Example:
+        >>> figure = lines({"train": ([1, 2, 3], [0.9, 0.5, 0.4])}, "epoch", "loss", reference={"noise": 0.3})
+        >>> figure.axes[0].get_xlabel()
+        'epoch'
     """
     crowded = len(curves) > 4
     if ax is None:
@@ -135,6 +152,11 @@ def residuals(target: np.ndarray, prediction: np.ndarray, unit: str = "") -> Fig
     Args:
         target, prediction: ``(samples,)``, in the same unit.
         unit: written on the axes.
+
+    Example:
+        >>> figure = residuals(np.array([1.0, 2.0]), np.array([1.1, 1.8]), "kg")
+        >>> figure.axes[0].get_xlabel()
+        'target (kg)'
     """
     unit = f" ({unit})" if unit else ""
     with canvas(columns=2) as (figure, axes):

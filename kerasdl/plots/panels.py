@@ -40,6 +40,12 @@ def panels(
         colours: label → colour, as :func:`kerasdl.plots.colours` gives it.
         columns: panels in a row.
         width, height: of one panel, in inches.
+
+    Example:
+        >>> curve = {"train": ([1, 2, 3], [0.9, 0.5, 0.4])}
+        >>> figure = panels({"RNN": curve, "GRU": curve}, "epoch", "loss")
+        >>> [ax.get_title() for ax in figure.axes]
+        ['RNN', 'GRU']
     """
     panes = {title: _curves(curves) for title, curves in contents.items()}
     labels = list(dict.fromkeys(label for curves in panes.values() for label in curves))
@@ -96,6 +102,11 @@ def bars(
         colours: column → colour, as :func:`kerasdl.plots.colours` gives it.
         ax: draw here, inside an open :func:`canvas`; default a figure of its own.
         title: of the panel.
+
+    Example:
+        >>> table = pd.DataFrame({"RNN": [0.2, 0.4], "GRU": [0.1, 0.1]}, index=["short", "long"])
+        >>> bars(table, "test error").axes[0].get_ylabel()
+        'test error'
     """
     if ax is None:
         with canvas(width=7.5, height=3.2) as (_, axes):

@@ -25,6 +25,12 @@ def heat_map(table: pd.DataFrame, x: str, y: str, value: str = "valid", label: s
         x, y: columns of it: the settings across and down.
         value: the column to show.
         label: the value's name and unit.
+
+    Example:
+        >>> tried = {"units": [8, 16, 8, 16], "rate": [0.1, 0.1, 0.2, 0.2]}
+        >>> table = pd.DataFrame({**tried, "valid": [4.0, 3.0, 2.0, 5.0]})
+        >>> heat_map(table, "units", "rate").axes[0].get_xlabel()
+        'units'
     """
     cells = table.pivot_table(value, y, x, aggfunc="min")
     if table.groupby([y, x]).size().max() > 1:
@@ -55,6 +61,10 @@ def regions(
         labels: ``(n,)``, 0 or 1.
         ax: draw here, inside an open :func:`canvas`; default a figure of its own.
         title: of the panel.
+
+    Example:
+        >>> points = np.array([[0.0, 0.0], [1.0, 1.0]])
+        >>> figure = regions(lambda x: x.sum(axis=1) - 1, points, np.array([0, 1]))
     """
     if ax is None:
         with canvas(width=3.6) as (figure, axes):
@@ -88,6 +98,12 @@ def descents(
         minimum: marked by a star.
         columns: panels in a row.
         colours: label → colour of its path; default one for all.
+
+    Example:
+        >>> path = np.array([[2.0, 1.0], [1.0, 0.5], [0.5, 0.2]])
+        >>> figure = descents(lambda x, y: x**2 + y**2, {"SGD": path})
+        >>> figure.axes[0].get_title()
+        'SGD'
     """
     every = np.concatenate([*paths.values(), [minimum]])
     low, high = every.min(axis=0), every.max(axis=0)
@@ -128,6 +144,9 @@ def pictures(
         signed: the numbers have a sign, as weights have: blue below 0, red above, white at 0; else the
             larger, the darker. All images share one scale.
         size: of one image, in inches.
+
+    Example:
+        >>> figure = pictures([np.eye(8), np.zeros((8, 8))], ["diagonal", "nothing"])
     """
     rows, columns = -(-len(images) // columns), min(columns, len(images))
     reach = max(np.abs(image).max() for image in images)
@@ -160,6 +179,12 @@ def shades(
         xlabel, ylabel: what the columns and the rows are.
         title: above it.
         size: of a cell, in inches.
+
+    Example:
+        >>> table = pd.DataFrame([[1.0, 0.0], [0.2, 0.8]], index=["le", "chat"], columns=["the", "cat"])
+        >>> figure = shades(table, "read", "written")
+        >>> figure.axes[0].get_xlabel()
+        'read'
     """
     rows, columns = table.shape
     with canvas(width=columns * size + 2.2, height=rows * size + 1.3) as (figure, axes):

@@ -81,6 +81,11 @@ def dots(
         colours: candidate → colour; default one for all.
         lower_is_better: whether the smaller score is the better one.
         most: candidates that are drawn; where there are more, the best, and the figure says so.
+
+    Example:
+        >>> figure = dots({"small": [0.3, 0.4], "large": [0.2, 0.5]}, "error of a fold")
+        >>> figure.axes[0].get_xlabel()
+        'error of a fold'
     """
     if isinstance(scores, pd.DataFrame):
         scores = {name: own.to_list() for name, own in _by_candidate(scores).items()}

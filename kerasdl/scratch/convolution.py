@@ -171,7 +171,12 @@ class AveragePooling2D(Sliding):
 
 
 class Flatten(Layer):
-    """``(batch, ...)`` to ``(batch, everything else)``."""
+    """``(batch, ...)`` to ``(batch, everything else)``.
+
+    Example:
+        >>> Flatten().forward(np.zeros((2, 3, 4))).shape
+        (2, 12)
+    """
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = as_floats("x", x)

@@ -96,7 +96,13 @@ class Affine(Layer):
 
 
 class Sigmoid(Layer):
-    """σ(x) = 1 / (1 + e⁻ˣ), with σ' = σ (1 − σ) ≤ ¼."""
+    """σ(x) = 1 / (1 + e⁻ˣ), with σ' = σ (1 − σ) ≤ ¼.
+
+    Example:
+        >>> layer = Sigmoid()
+        >>> float(layer.forward(0.0)), float(layer.backward(1.0))
+        (0.5, 0.25)
+    """
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         y = sigmoid(as_floats("x", x))
@@ -108,13 +114,24 @@ class Sigmoid(Layer):
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
-    """Return σ(x), without overflow at any x: e is only ever raised to a negative power."""
+    """Return σ(x), without overflow at any x: e is only ever raised to a negative power.
+
+    Example:
+        >>> sigmoid(np.array([-1000.0, 0.0, 1000.0])).tolist()
+        [0.0, 0.5, 1.0]
+    """
     e = np.exp(-np.abs(x))
     return np.where(x >= 0, 1.0, e) / (1 + e)
 
 
 class Tanh(Layer):
-    """tanh x = 2σ(2x) − 1, with tanh' = 1 − tanh²."""
+    """tanh x = 2σ(2x) − 1, with tanh' = 1 − tanh².
+
+    Example:
+        >>> layer = Tanh()
+        >>> float(layer.forward(0.0)), float(layer.backward(2.0))
+        (0.0, 2.0)
+    """
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         y = np.tanh(as_floats("x", x))
@@ -126,7 +143,13 @@ class Tanh(Layer):
 
 
 class ReLU(Layer):
-    """max(x, 0) (Nair & Hinton 2010). At the kink the derivative is taken as 0."""
+    """max(x, 0) (Nair & Hinton 2010). At the kink the derivative is taken as 0.
+
+    Example:
+        >>> layer = ReLU()
+        >>> layer.forward([-1.0, 2.0]).tolist(), layer.backward([5.0, 5.0]).tolist()
+        ([0.0, 2.0], [0.0, 5.0])
+    """
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = as_floats("x", x)
@@ -142,6 +165,11 @@ class LeakyReLU(Layer):
 
     Args:
         negative_slope: α, at least 0; 0.01 as in the paper (``keras.layers.LeakyReLU`` has 0.3).
+
+    Example:
+        >>> layer = LeakyReLU(0.5)
+        >>> layer.forward([-1.0, 2.0]).tolist(), layer.backward([4.0, 4.0]).tolist()
+        ([-0.5, 2.0], [2.0, 4.0])
     """
 
     def __init__(self, negative_slope: float = 0.01) -> None:
@@ -162,6 +190,11 @@ class ELU(Layer):
 
     Args:
         alpha: α, at least 0; the output stays above −α.
+
+    Example:
+        >>> layer = ELU()
+        >>> layer.forward([-1.0, 2.0]).round(3).tolist()
+        [-0.632, 2.0]
     """
 
     def __init__(self, alpha: float = 1.0) -> None:

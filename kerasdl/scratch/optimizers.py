@@ -94,6 +94,13 @@ class Momentum(Optimizer):
     Args:
         learning_rate: η.
         momentum: μ in [0, 1].
+
+    Example:
+        >>> w, optimizer = {"w": np.array([1.0])}, Momentum(learning_rate=0.1)
+        >>> for _ in range(2):
+        ...     optimizer.update(w, {"w": np.array([2.0])})
+        >>> round(float(w["w"][0]), 4)
+        0.42
     """
 
     slots: Mapping[str, float] = {"velocity": 0.0}
@@ -115,6 +122,13 @@ class Nesterov(Momentum):
     the gradient at the point ahead. Here, as in ``keras.optimizers.SGD(nesterov=True)``, the stored weights
     *are* the point ahead (Bengio, Boulanger-Lewandowski & Pascanu 2013): take the gradient at
     ``w`` as always.
+
+    Example:
+        >>> w, optimizer = {"w": np.array([1.0])}, Nesterov(learning_rate=0.1)
+        >>> for _ in range(2):
+        ...     optimizer.update(w, {"w": np.array([2.0])})
+        >>> round(float(w["w"][0]), 4)
+        0.078
     """
 
     def step(self, gradient: np.ndarray, velocity: np.ndarray) -> np.ndarray:
@@ -133,6 +147,13 @@ class AdaGrad(Optimizer):
         learning_rate: η.
         initial_accumulator: s before the first step, at least 0.
         epsilon: ε, above 0.
+
+    Example:
+        >>> w, optimizer = {"w": np.array([1.0])}, AdaGrad(learning_rate=0.1)
+        >>> for _ in range(2):
+        ...     optimizer.update(w, {"w": np.array([2.0])})
+        >>> round(float(w["w"][0]), 4)
+        0.831
     """
 
     def __init__(
@@ -157,6 +178,13 @@ class RMSProp(Optimizer):
         learning_rate: η.
         rho: ρ in [0, 1], the share of the past that is kept.
         epsilon: ε, above 0.
+
+    Example:
+        >>> w, optimizer = {"w": np.array([1.0])}, RMSProp(learning_rate=0.1)
+        >>> for _ in range(2):
+        ...     optimizer.update(w, {"w": np.array([2.0])})
+        >>> round(float(w["w"][0]), 4)
+        0.4544
     """
 
     slots: Mapping[str, float] = {"mean_square": 0.0}
@@ -185,6 +213,13 @@ class Adam(Optimizer):
         beta_1: β₁ in [0, 1), the share of the mean that is kept.
         beta_2: β₂ in [0, 1), the share of the mean square that is kept.
         epsilon: ε̂, above 0.
+
+    Example:
+        >>> w, optimizer = {"w": np.array([1.0])}, Adam(learning_rate=0.1)
+        >>> for _ in range(2):
+        ...     optimizer.update(w, {"w": np.array([2.0])})
+        >>> round(float(w["w"][0]), 4)
+        0.8
     """
 
     slots: Mapping[str, float] = {"mean": 0.0, "mean_square": 0.0}

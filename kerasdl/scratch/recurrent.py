@@ -306,6 +306,10 @@ class LastStep(Layer):
     """``(batch, time, units)`` to its last step ``(batch, units)``: many-to-one.
 
     A recurrent layer repeats its output over masked steps, so this is the last step that counts.
+
+    Example:
+        >>> LastStep().forward(np.arange(6.0).reshape(1, 3, 2)).tolist()
+        [[4.0, 5.0]]
     """
 
     def forward(self, x: ArrayLike) -> np.ndarray:

@@ -85,7 +85,13 @@ class GRUArithmetic(Arithmetic):
 
 @keras.saving.register_keras_serializable("kerasdl")
 class GRU(FastLoop, keras.layers.GRU):
-    """Drop-in for :class:`keras.layers.GRU`, faster."""
+    """Drop-in for :class:`keras.layers.GRU`, faster.
+
+    Example:
+        >>> x = keras.ops.ones((2, 5, 3))  # (batch, time, features)
+        >>> tuple(GRU(4)(x).shape), tuple(GRU(4, return_sequences=True)(x).shape)
+        ((2, 4), (2, 5, 4))
+    """
 
 
 register("gru", cell=keras.layers.GRUCell, arithmetic=GRUArithmetic, layer=GRU)

@@ -46,7 +46,13 @@ class LSTMArithmetic(Arithmetic):
 
 @keras.saving.register_keras_serializable("kerasdl")
 class LSTM(FastLoop, keras.layers.LSTM):
-    """Drop-in for :class:`keras.layers.LSTM`, faster."""
+    """Drop-in for :class:`keras.layers.LSTM`, faster.
+
+    Example:
+        >>> x = keras.ops.ones((2, 5, 3))  # (batch, time, features)
+        >>> tuple(LSTM(4)(x).shape), tuple(LSTM(4, return_sequences=True)(x).shape)
+        ((2, 4), (2, 5, 4))
+    """
 
 
 register("lstm", cell=keras.layers.LSTMCell, arithmetic=LSTMArithmetic, layer=LSTM)

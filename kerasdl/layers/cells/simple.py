@@ -28,7 +28,13 @@ class SimpleRNNArithmetic(Arithmetic):
 
 @keras.saving.register_keras_serializable("kerasdl")
 class SimpleRNN(FastLoop, keras.layers.SimpleRNN):
-    """Drop-in for :class:`keras.layers.SimpleRNN`, faster."""
+    """Drop-in for :class:`keras.layers.SimpleRNN`, faster.
+
+    Example:
+        >>> x = keras.ops.ones((2, 5, 3))  # (batch, time, features)
+        >>> tuple(SimpleRNN(4)(x).shape), tuple(SimpleRNN(4, return_sequences=True)(x).shape)
+        ((2, 4), (2, 5, 4))
+    """
 
 
 register("rnn", cell=keras.layers.SimpleRNNCell, arithmetic=SimpleRNNArithmetic, layer=SimpleRNN)
