@@ -6,6 +6,7 @@ that fails on the day it is no longer needed. No other library is imported befor
 """
 
 import contextlib
+import inspect
 import threading
 import warnings
 from collections.abc import Iterator
@@ -122,6 +123,12 @@ ENTRIES = {
         "keras 3.15, TensorFlow backend",
         "https://github.com/keras-team/keras/issues/19308",
     ),
+    "exporting": Entry(
+        "keras.src.export, by the names of the modules that are running",
+        "inside model.export our recurrent layers leave the loop to Keras, whose operations other formats "
+        "know; no layer is told in public that it is being exported",
+        "keras 3.15",
+    ),
     # Keras: faults.
     "loss_settings": Entry(
         "Huber's delta and the axis of CosineSimilarity and SparseCategoricalCrossentropy get lost",
@@ -185,8 +192,8 @@ ENTRIES = {
     ),
     # PyTorch.
     "fused_lstm": Entry(
-        "torch._VF.lstm",
-        "torch.nn.LSTM owns its weights; torch.nn.functional has no LSTM that takes ours",
+        "torch._VF.lstm, gru, rnn_tanh and rnn_relu",
+        "torch.nn.LSTM and its like own their weights; torch.nn.functional has none that takes ours",
         "torch 2.13",
     ),
     "function_transforms": Entry(
@@ -283,6 +290,16 @@ def _drawn_from(seed: int) -> Iterator[None]:
             random.setstate(python)
             np.random.set_state(legacy)  # noqa: NPY002
             global_state.set_global_attribute(name, generator)
+
+
+def exporting() -> bool:
+    """Return whether Keras's ``model.export`` is what a layer is called for at this moment."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith("keras.src.export."):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def mask_of(tensor: Any) -> Any:

@@ -42,10 +42,26 @@ def values_and_gradients(function, *arrays):
     else:
         import torch
 
-        tensors = [torch.tensor(array, requires_grad=True) for array in arrays]
+        tensors = [keras.ops.convert_to_tensor(array).clone().requires_grad_() for array in arrays]
         value, values = function(*tensors)
         found = torch.autograd.grad(value, tensors)
     return list(map(to_numpy, values)), list(map(to_numpy, found))
+
+
+def gpus():
+    """Return how many GPUs the backend sees."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return jax.device_count() if jax.default_backend() == "gpu" else 0
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return len(tf.config.list_physical_devices("GPU"))
+    import torch
+
+    return torch.cuda.device_count()
 
 
 def to_numpy(tensor):

@@ -35,7 +35,13 @@ NAMED_TUPLES = {"_fields", "_replace", "_asdict"}  # public, whatever the unders
 WITHOUT_KERAS = {"", "shift", "scratch", "text", "datasets", "checks", "names", "files", "random", "backends"}
 BACKENDS = {"tensorflow", "jax", "torch"}
 # Where a backend may be named, and where a private part of Keras, torch or scikit-learn may be.
-BACKEND_PLACES = ("kerasdl.layers.kernels", "kerasdl.devices", "kerasdl.training", "kerasdl.borrowed")
+BACKEND_PLACES = (
+    "kerasdl.layers.kernels",
+    "kerasdl.devices",
+    "kerasdl.training",
+    "kerasdl.borrowed",
+    "kerasdl.course.precision",
+)
 PRIVATE_PLACES = ("kerasdl.borrowed", "kerasdl.layers.kernels", "kerasdl.devices")
 
 

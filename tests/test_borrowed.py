@@ -122,6 +122,24 @@ def test_still_mask_of():
     assert not hasattr(keras.backend, "get_keras_mask")
 
 
+def test_still_exporting(tmp_path):
+    asked = []
+
+    class Asks(keras.layers.Layer):
+        def call(self, x):
+            asked.append(borrowed.exporting())
+            return x
+
+    model = keras.Sequential([keras.Input((1,)), Asks()])
+    model(np.ones((1, 1), "float32"))
+    assert not any(asked)
+    form = {"torch": ("torch", "model.pt2")}.get(keras.backend.backend(), ("tf_saved_model", "model"))
+    if form[0] == "tf_saved_model":
+        pytest.importorskip("tensorflow")
+    model.export(str(tmp_path / form[1]), format=form[0], verbose=False)
+    assert asked[-1]
+
+
 def test_still_inner_loop():
     parameters = list(inspect.signature(keras.layers.RNN.inner_loop).parameters)
     assert parameters == ["self", "sequences", "initial_state", "mask", "training"]
@@ -469,8 +487,9 @@ def test_still_second_trace():
 def test_still_fused_lstm():
     import torch
 
-    assert callable(torch._VF.lstm)
-    assert not hasattr(torch.nn.functional, "lstm")
+    for name in ("lstm", "gru", "rnn_tanh", "rnn_relu"):
+        assert callable(getattr(torch._VF, name))
+        assert not hasattr(torch.nn.functional, name)
 
 
 @on("torch")

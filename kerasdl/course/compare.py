@@ -6,8 +6,9 @@ Results of several backends go in; a table comes out, and whether all keep their
 import math
 import textwrap
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from rich.text import Text
 
@@ -21,7 +22,11 @@ LEGEND = "apart: how far the backends lie apart; at most: how far they may. ✓ 
 Runs = dict[str, list[Result]]  # by backend
 
 
-def compare(found: Sequence[Result], order: Sequence[str] = (), failed: Sequence[Path] = ()) -> bool:
+def compare(
+    found: Sequence[Result],
+    order: Sequence[str] = (),
+    failed: Mapping[tuple[str, str], Path] = MappingProxyType({}),
+) -> bool:
     """Print every check with its backends side by side; return whether all keep their tolerance.
 
     Full, fast and changed runs are compared each for themselves. Where several backends have results of one
@@ -30,7 +35,7 @@ def compare(found: Sequence[Result], order: Sequence[str] = (), failed: Sequence
     Args:
         found: results of any chapters and backends.
         order: names of the chapters as they are to stand; others follow.
-        failed: folders ``BACKEND/CHAPTER`` of runs that failed after these, or in place of them.
+        failed: by backend and chapter, folders of runs that failed after these, or in place of them.
 
     Returns:
         False also where a chapter is missing on a backend, failed there or found nothing, where there are two
@@ -38,7 +43,6 @@ def compare(found: Sequence[Result], order: Sequence[str] = (), failed: Sequence
         results and none can be compared.
     """
     paper, kept, compared = console(), True, False
-    lost = {(path.parent.name, path.name): path for path in failed}
     every = sorted({result.backend for result in found})
     for kind in workplace.KINDS:
         runs: dict[str, Runs] = defaultdict(lambda: defaultdict(list))
@@ -56,11 +60,11 @@ def compare(found: Sequence[Result], order: Sequence[str] = (), failed: Sequence
             )
         table = _Table([*backends, "apart", "at most"])
         for chapter in _sorted(runs, order):
-            kept &= _add(table, chapter, runs[chapter], backends, lost)
+            kept &= _add(table, chapter, runs[chapter], backends, failed)
         compared |= len(backends) > 1
         paper.print(table.text(paper.width), soft_wrap=True)
     chapters = {(result.backend, result.chapter) for result in found}
-    for (backend, chapter), path in sorted(lost.items()):
+    for (backend, chapter), path in sorted(failed.items()):
         if (backend, chapter) not in chapters:
             kept = False
             paper.print(f"✗ {chapter} failed on {backend}: see {path}", soft_wrap=True)
@@ -75,7 +79,7 @@ def _sorted(chapters: Iterable[str], order: Sequence[str]) -> list[str]:
 
 
 def _add(
-    table: "_Table", chapter: str, runs: Runs, backends: list[str], lost: dict[tuple[str, str], Path]
+    table: "_Table", chapter: str, runs: Runs, backends: list[str], lost: Mapping[tuple[str, str], Path]
 ) -> bool:
     """Add a chapter's rows; return whether all is well with it."""
     problem = _problem(chapter, runs, backends, lost)
@@ -98,7 +102,7 @@ def _add(
     return kept
 
 
-def _problem(chapter: str, runs: Runs, backends: list[str], lost: dict[tuple[str, str], Path]) -> str:
+def _problem(chapter: str, runs: Runs, backends: list[str], lost: Mapping[tuple[str, str], Path]) -> str:
     """Why a chapter can't be compared, in words; empty where it can."""
     for backend in backends:
         if path := lost.get((backend, chapter)):

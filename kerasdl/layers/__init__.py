@@ -3,6 +3,10 @@
 Recurrent layers with a fast loop, cells that Keras does not have, dropout with the same masks on every
 backend, maxout, powers, attention, and what lets sequences and tokens in. Tensors go in and out, as in any
 Keras layer.
+
+``model.export`` writes the recurrent layers as Keras's own loop, so they go into each format that Keras has
+on a backend (keras 3.15): SavedModel and ONNX on JAX and TensorFlow, TFLite on TensorFlow, ONNX and PyTorch's
+own on PyTorch, there for one length, which ``input_signature`` gives.
 """
 
 from kerasdl.layers.attention import Attention

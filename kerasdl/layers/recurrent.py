@@ -8,8 +8,10 @@ runs.
 
 from typing import Any
 
+import keras
 from keras import ops
 
+from kerasdl import borrowed
 from kerasdl.layers import kernels
 from kerasdl.layers.cells.base import Tensor, arithmetic_of
 
@@ -33,9 +35,11 @@ class FastLoop:
         """Run the cell over time: see :meth:`kerasdl.layers.kernels.Kernel.recur`.
 
         Raises:
-            ValueError: features, states or their sizes that do not fit the layer; the message has both.
+            ValueError: features, states or their sizes that do not fit the layer; the message has both. On
+                PyTorch, a model of free length that is exported to ONNX.
         """
         if KERNEL is None or not KERNEL.serves(sequences):
+            _refuse_a_step_for_any_length(self, sequences)
             return super().inner_loop(sequences, initial_state, mask, training)  # type: ignore[misc]
         mask = mask[0] if isinstance(mask, (list, tuple)) else mask
         arithmetic = arithmetic_of(self.cell)
@@ -82,6 +86,21 @@ class FastLoop:
             last = ops.where(counts[:, -1], last, 0)
             outputs = ops.where(counts if self.return_sequences else counts[:, -1:], outputs, 0)
         return last, outputs, last_states
+
+
+def _refuse_a_step_for_any_length(layer: Any, sequences: Tensor) -> None:
+    """PyTorch writes a loop as the steps that it sees, and Keras shows it one step in place of a free length.
+
+    The file would run, for every length, and answer wrong (keras 3.15).
+    """
+    if keras.backend.backend() != "torch" or sequences.shape[1] != 1:
+        return
+    free = (layer.get_build_config() or {}).get("input_shape", (None, 1))[1] is None
+    if free and borrowed.exporting():
+        raise ValueError(
+            "model.export on PyTorch fixes the length of what a recurrent layer reads: give "
+            "input_signature=[keras.InputSpec('float32', (None, steps, features))]"
+        )
 
 
 def _usual(sequences: Tensor, mask: Tensor | None) -> bool:

@@ -443,6 +443,7 @@ def test_doctor_names_what_works_and_what_mends_the_rest(run, backend):
         if name not in backends.installed():
             assert f"[{name}]'" in said
     assert "kerasdl data fetch house_prices" in " ".join(said.replace("│", " ").split())
+    assert "chapters multiply in float32" in " ".join(said.replace("│", " ").split())
 
 
 @pytest.mark.parametrize("chosen", ["numpy", "no-such-backend"])

@@ -46,6 +46,18 @@ def test_what_is_no_agreement_fails(tmp_path, capsys, fault, words):
     assert words in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.parametrize(("on_gpu", "expected"), [(0.55, 0), (0.7, 1)])
+def test_two_folders_stand_side_by_side(tmp_path, capsys, on_gpu, expected):
+    stored(tmp_path / "cpu", "jax", measured=[0.5])
+    stored(tmp_path / "gpu", "jax", measured=[on_gpu])
+    assert cli.main(["compare", str(tmp_path / "cpu"), str(tmp_path / "gpu")]) == expected
+    said = " ".join(capsys.readouterr().out.split())
+    assert "jax, cpu jax, gpu" in said
+    (tmp_path / "gpu" / "failed" / "jax" / "tiny").mkdir(parents=True)
+    assert cli.main(["compare", str(tmp_path / "cpu"), str(tmp_path / "gpu")]) == 1
+    assert "its last run on jax, gpu failed" in " ".join(capsys.readouterr().out.split())
+
+
 def test_full_and_fast_runs_are_compared_each_for_themselves(tmp_path, capsys):
     for backend, measured in (("jax", 0.5), ("torch", 0.55)):
         stored(tmp_path, backend, measured=[measured])

@@ -10,6 +10,7 @@ import devices_script
 import keras
 import numpy as np
 import pytest
+from oracles import gpus
 
 from kerasdl import backends, devices, files, training
 from kerasdl.course import cli, results, syllabus
@@ -18,7 +19,9 @@ BACKEND = keras.backend.backend()
 SCRIPT = Path(devices_script.__file__)
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 
-needs_two = pytest.mark.skipif(os.cpu_count() < 2, reason="two devices need two cores")
+needs_two = pytest.mark.skipif(
+    gpus() == 1 or os.cpu_count() < 2, reason="two devices need two GPUs, or none and two cores"
+)
 
 
 @pytest.fixture(scope="module")

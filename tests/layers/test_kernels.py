@@ -77,7 +77,7 @@ def inputs():
 def test_function_transforms_answer_as_the_tape_does(name):
     import torch
 
-    layer, x = built(REGISTRY[name].layer), torch.tensor(inputs())
+    layer, x = built(REGISTRY[name].layer), keras.ops.convert_to_tensor(inputs())
     (slope,) = gradients(lambda x: keras.ops.sum(layer(x)), inputs())
     assert close(torch.func.grad(lambda x: layer(x).sum())(x), slope, 1e-6)
     one_by_one = torch.func.vmap(lambda row: layer(row[None])[0])(x)
@@ -96,7 +96,11 @@ def loop_of(name):
 def test_autocast_computes_as_it_does_in_keras_loop(name):
     import torch
 
-    layer, stock, x = built(REGISTRY[name].layer), loop_of(name), torch.tensor(inputs(), requires_grad=True)
+    layer, stock, x = (
+        built(REGISTRY[name].layer),
+        loop_of(name),
+        keras.ops.convert_to_tensor(inputs()).requires_grad_(),
+    )
     with torch.autocast("cpu", torch.bfloat16):
         found, expected = layer(x), stock(x)
     assert found.dtype == expected.dtype
@@ -110,7 +114,7 @@ def test_autocast_computes_as_it_does_in_keras_loop(name):
 def test_a_layer_compiles_as_one_graph_where_stock_does(name):
     import torch
 
-    x, found = torch.tensor(inputs()), []
+    x, found = keras.ops.convert_to_tensor(inputs()), []
     for home in (layers, keras.layers):
         layer = built(getattr(home, name))
         torch.compiler.reset()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import close, drawn, recurrence
+from oracles import close, drawn, recurrence, to_numpy
 
 from kerasdl import layers
 
@@ -192,14 +192,14 @@ def second_derivative(layer, x):
         return None
     import torch
 
-    tensor = torch.tensor(x, requires_grad=True)
+    tensor = keras.ops.convert_to_tensor(x).requires_grad_()
     if isinstance(layer, layers.GRU):
         with pytest.raises(NotImplementedError, match="gradient of a gradient"):
             torch.autograd.grad(layer(tensor).sum(), tensor, create_graph=True)
         return None
     (slope,) = torch.autograd.grad(layer(tensor).sum(), tensor, create_graph=True)
     (second,) = torch.autograd.grad((slope**2).sum(), tensor)
-    return second.detach().numpy()
+    return to_numpy(second)
 
 
 def test_a_file_that_knows_another_home_of_a_layer_still_loads():

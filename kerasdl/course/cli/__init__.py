@@ -164,7 +164,12 @@ def _parser() -> argparse.ArgumentParser:
         "apart, and where a chapter is missing on a backend, failed, or found nothing. First: "
         "`kerasdl run --backend all`.",
     )
-    command.add_argument("folder", nargs="?", type=Path, help="where they are (default: as --out)")
+    command.add_argument(
+        "folder",
+        nargs="*",
+        type=Path,
+        help="where they are (default: as --out); two stand side by side, as of a CPU and of a GPU",
+    )
     _add_out(command)
     command.set_defaults(run=_compare)
 
@@ -300,11 +305,18 @@ def _stored(name: str, stored: Sequence[str]) -> str:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
     from kerasdl.course import compare, results, syllabus, workplace
 
-    order, folder = [script.name for script in syllabus.scripts()], options.folder or options.out
-    found = results.load_all(folder)
-    return 0 if compare.compare(found, order, workplace.failed(folder)) else 1
+    order, found = [script.name for script in syllabus.scripts()], []
+    lost: dict[tuple[str, str], Path] = {}
+    folders = options.folder or [options.out]
+    for folder in folders:
+        where = f", {folder.name}" if len(folders) > 1 else ""
+        found += [replace(one, backend=one.backend + where) for one in results.load_all(folder)]
+        lost |= {(path.parent.name + where, path.name): path for path in workplace.failed(folder)}
+    return 0 if compare.compare(found, order, lost) else 1
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -42,8 +42,13 @@ def examine() -> int:
     with ThreadPoolExecutor() as pool:
         states = dict(zip(backends.NAMES, pool.map(_probe, backends.NAMES), strict=True))
     for name, (works, state) in states.items():
-        table.add_row(name, state, "" if works else backends.install_command(name))
+        table.add_row(
+            name,
+            state.rpartition(" | ")[0] if works else state,
+            "" if works else backends.install_command(name),
+        )
     table.add_row("GPU", *_gpu(states))
+    table.add_row("precision", _precision(states), "")
     table.add_row("backend used", *_chosen())
     table.add_section()
     table.add_row("KERASDL_DATA", *_data_folder())
@@ -66,11 +71,16 @@ def _probe(name: str) -> tuple[bool, str]:
     """Whether a backend imports, and its version and devices or its last words."""
     if name not in backends.installed():
         return False, "not installed"
-    code = PROBES[name] + "; print(b.__version__, '|', ', '.join(d))"
+    full = f"; from kerasdl.course import precision; p = precision.is_full({name!r})"
+    code = PROBES[name] + full + "; print(b.__version__, '|', ', '.join(d), '|', 'float32' if p else 'TF32')"
     try:
         done = subprocess.run(
             [sys.executable, "-c", code],
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            env={
+                **os.environ,
+                "TF_CPP_MIN_LOG_LEVEL": "3",
+                "PYTHONPATH": str(files.__file__).rpartition("kerasdl")[0],
+            },
             capture_output=True,
             text=True,
             timeout=IMPORT_SECONDS,
@@ -88,6 +98,13 @@ def _gpu(states: dict[str, tuple[bool, str]]) -> tuple[str, str]:
     if seeing:
         return f"seen by {', '.join(seeing)}", ""
     return "none seen; the course needs none", f"with one: {files.pip_install('jax-gpu')} or [tensorflow-gpu]"
+
+
+def _precision(states: dict[str, tuple[bool, str]]) -> str:
+    own = ", ".join(
+        f"{name} {state.rpartition(' | ')[2]}" for name, (works, state) in states.items() if works
+    )
+    return f"chapters multiply in float32; on a GPU, your own code by default: {own or 'no backend'}"
 
 
 def _runs(states: dict[str, tuple[bool, str]]) -> bool:

@@ -137,7 +137,7 @@ class Arithmetic(ABC):
 
     @property
     def fused(self) -> str | None:
-        """What libraries that have this very cell in one piece call it: ``"lstm"``; None where none has."""
+        """What PyTorch calls this cell, which it has in one piece, as ``"lstm"``; None where it has not."""
         return None
 
     @property

@@ -24,6 +24,10 @@ class GRUArithmetic(Arithmetic):
     slopes = 2
 
     @property
+    def fused(self) -> str | None:
+        return "gru" if self == GRUArithmetic() else None
+
+    @property
     def saves(self) -> int:
         return 5 if self.reset_after else 4
 

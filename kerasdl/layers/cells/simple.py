@@ -13,6 +13,10 @@ from kerasdl.layers.recurrent import FastLoop
 class SimpleRNNArithmetic(Arithmetic):
     """h' = act(z + h U) (Elman 1990)."""
 
+    @property
+    def fused(self) -> str | None:
+        return f"rnn_{self.activation}" if self.activation in ("tanh", "relu") else None
+
     def step(self, ops: Operations, z: Tensor, states: Tensors, matrices: Tensors, vectors: Tensors) -> Pair:
         (h,), (u,) = states, matrices
         new = self.act(ops, ops.plus_through(z, h, u))

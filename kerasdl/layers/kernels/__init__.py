@@ -47,7 +47,7 @@ class Kernel(Protocol):
         """Return whether a call can be run here at this moment: no tracer or transformation forbids it."""
 
     def has_cudnn(self, layer: Any, mask: Tensor | None) -> bool:
-        """Return whether stock Keras would run this layer on cuDNN."""
+        """Return whether to leave the loop to stock Keras, which would run this layer on cuDNN."""
 
 
 def load() -> Kernel | None:

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from kerasdl import borrowed
 from kerasdl.layers.cells.base import Arithmetic, Operations, Tensor, Tensors, Weights
 
 
@@ -160,8 +161,11 @@ _recur.defvjp(_forward, _backward)
 
 
 def serves(x: Tensor) -> bool:
-    """Return whether a call can be run here: see :class:`kerasdl.layers.kernels.Kernel`."""
-    return True
+    """Return whether a call can be run here: see :class:`kerasdl.layers.kernels.Kernel`.
+
+    A gradient of one's own is no operation of any other format: an exported model takes Keras's loop.
+    """
+    return not (isinstance(x, jax.core.Tracer) and borrowed.exporting())
 
 
 def has_cudnn(layer: Any, mask: Tensor | None) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasdl import borrowed
 from kerasdl.layers.cells.base import (
     NO_SECOND_GRADIENT,
     Arithmetic,
@@ -248,8 +249,11 @@ def _programs(
 
 
 def serves(x: Tensor) -> bool:
-    """Return whether a call can be run here: see :class:`kerasdl.layers.kernels.Kernel`."""
-    return True
+    """Return whether a call can be run here: see :class:`kerasdl.layers.kernels.Kernel`.
+
+    What XLA has compiled is no operation of any other format: an exported model takes Keras's loop.
+    """
+    return tf.executing_eagerly() or not borrowed.exporting()
 
 
 def has_cudnn(layer: Any, mask: Tensor | None) -> bool:

@@ -1,8 +1,9 @@
-"""How does a recurrence run fast on PyTorch? Its fused LSTM where that serves; else one pass each way.
+"""How does a recurrence run fast on PyTorch? By its fused cells where these serve; else one pass each way.
 
 In go a cell's arithmetic, its inputs, states, weights and mask; out come outputs and states, differentiable.
-The passes run outside the tape: autograd records one node for the whole recurrence, and the weight gradients
-are one product over all steps.
+Fused: on a GPU, by cuDNN, LSTM, GRU and SimpleRNN, with rows padded at their end packed; on a CPU the LSTM
+without a mask. The passes run outside the tape: autograd records one node for the whole recurrence, and
+the weight gradients are one product over all steps.
 """
 
 from collections.abc import Sequence
@@ -69,9 +70,13 @@ def recur(
     layer: Any,
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
     """Run a cell over time: see :class:`kerasdl.layers.kernels.Kernel`."""
-    fused = cell.fused == "lstm" and x.dtype == torch.float32 and x.device.type == "cpu" and "bias" in weights
-    if fused and mask is None:
-        outputs, last_states = _fused_lstm(x, states, weights)
+    lengths = None
+    fused = _is_fused(cell, x, weights, mask, layer)
+    if fused and mask is not None:
+        lengths = _lengths(mask)
+        fused = lengths is not None
+    if fused:
+        outputs, *last_states = _fused(str(cell.fused), x, states, weights, mask, lengths)
         if torch.is_grad_enabled():  # copies, which the user may change: the way back needs the originals
             outputs, last_states = outputs.clone(), [state.clone() for state in last_states]
     else:
@@ -85,18 +90,75 @@ def recur(
     return last, outputs if sequences else last[:, None], list(last_states)
 
 
-def _fused_lstm(x: Tensor, states: Tensors, weights: Weights) -> tuple[Tensor, Tensors]:
-    h, c = states
-    bias = weights["bias"]
-    flat = [
-        weights["kernel"].T.contiguous(),
-        weights["recurrent_kernel"].T.contiguous(),
-        bias,
-        torch.zeros_like(bias),
+def _is_fused(cell: Arithmetic, x: Tensor, weights: Weights, mask: Tensor | None, layer: Any) -> bool:
+    """Return whether PyTorch's fused cell is the quickest way."""
+    if cell.fused is None or "bias" not in weights:
+        return False
+    if _is_gpu(x):
+        return torch.backends.cudnn.enabled and getattr(layer, "use_cudnn", "auto") is not False
+    return cell.fused == "lstm" and mask is None and x.device.type == "cpu" and x.dtype == torch.float32
+
+
+def _is_gpu(x: Tensor) -> bool:
+    return x.device.type == "cuda"
+
+
+def _lengths(mask: Tensor) -> Tensor | None:
+    """Return the length of each row on the CPU, if all are padded at their end alone.
+
+    This waits for the device, once: packing asks for lengths that the host knows.
+    """
+    lengths = mask.sum(dim=1)
+    steps = torch.arange(mask.shape[1], device=mask.device)
+    padded_at_the_end = (mask == (steps < lengths[:, None])).all()
+    *known, right = torch.cat([lengths, padded_at_the_end[None]]).tolist()
+    return torch.tensor(known) if right else None
+
+
+def _fused(
+    kind: str, x: Tensor, states: Tensors, weights: Weights, mask: Tensor | None, lengths: Tensor | None
+) -> list[Tensor]:
+    """Return all outputs and the last states by PyTorch's fused cell.
+
+    Rows with a length stay in their last state after it; one of length 0 stays in its first.
+    """
+    run, flat = getattr(torch._VF, kind), _laid(kind, weights)
+    flat = _one_chunk(flat) if _is_gpu(x) else [part.contiguous() for part in flat]
+    settings = (flat, True, 1, 0.0, torch.is_grad_enabled(), False)
+    if lengths is None or mask is None:
+        given = tuple(state[None] for state in states)
+        outputs, *last = run(x, given if kind == "lstm" else given[0], *settings, True)
+        return [outputs, *(state[0] for state in last)]
+    packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths.clamp(min=1), True, enforce_sorted=False)
+    given = tuple(state[None, packed.sorted_indices] for state in states)
+    steps, *last = run(packed.data, packed.batch_sizes, given if kind == "lstm" else given[0], *settings)
+    packed = torch.nn.utils.rnn.PackedSequence(
+        steps, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices
+    )
+    outputs, _ = torch.nn.utils.rnn.pad_packed_sequence(packed, True, total_length=x.shape[1])
+    begun = mask[:, :1]
+    last = [
+        torch.where(begun, new[0, packed.unsorted_indices], old)
+        for new, old in zip(last, states, strict=True)
     ]
-    training = torch.is_grad_enabled()
-    outputs, h, c = torch._VF.lstm(x, (h[None], c[None]), flat, True, 1, 0.0, training, False, True)
-    return outputs, (h[0], c[0])
+    return [torch.where(mask[..., None], outputs, last[0][:, None]), *last]
+
+
+def _laid(kind: str, weights: Weights) -> list[Tensor]:
+    """Return Keras's weights as PyTorch's cells take them: its GRU has the gates r, z, h, Keras's z, r, h."""
+    bias = weights["bias"]
+    biases = [bias[0], bias[1]] if kind == "gru" else [bias, torch.zeros_like(bias)]
+    parts = [weights["kernel"].T, weights["recurrent_kernel"].T, *biases]
+    if kind == "gru":
+        parts = [torch.cat([part.chunk(3)[gate] for gate in (1, 0, 2)]) for part in parts]
+    return parts
+
+
+def _one_chunk(parts: list[Tensor]) -> list[Tensor]:
+    """Return the same side by side in one piece of memory: else cuDNN copies them at each call, and warns."""
+    chunk = torch.cat([part.reshape(-1) for part in parts])
+    pieces = chunk.split([part.numel() for part in parts])
+    return [piece.view(part.shape) for piece, part in zip(pieces, parts, strict=True)]
 
 
 class _Recurrence(torch.autograd.Function):
@@ -193,6 +255,5 @@ def serves(x: Tensor) -> bool:
 
 
 def has_cudnn(layer: Any, mask: Tensor | None) -> bool:
-    """Return whether stock Keras would run this layer on cuDNN."""
-    fits = type(layer.cell).__name__ == "LSTMCell" or getattr(layer.cell, "reset_after", False)
-    return torch.cuda.is_available() and fits and layer.use_bias and mask is None
+    """Return whether to leave a layer to Keras for its cuDNN: never, for the loop here uses it, too."""
+    return False
