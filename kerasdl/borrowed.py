@@ -6,7 +6,6 @@ that fails on the day it is no longer needed. No other library is imported befor
 """
 
 import contextlib
-import inspect
 import threading
 import warnings
 from collections.abc import Iterator
@@ -125,8 +124,7 @@ ENTRIES = {
     ),
     "exporting": Entry(
         "keras.src.export, by the names of the modules that are running",
-        "inside model.export our recurrent layers leave the loop to Keras, whose operations other formats "
-        "know; no layer is told in public that it is being exported",
+        "exported recurrent layers take Keras's loop; no layer is told in public that it is exported",
         "keras 3.15",
     ),
     # Keras: faults.
@@ -290,16 +288,6 @@ def _drawn_from(seed: int) -> Iterator[None]:
             random.setstate(python)
             np.random.set_state(legacy)  # noqa: NPY002
             global_state.set_global_attribute(name, generator)
-
-
-def exporting() -> bool:
-    """Return whether Keras's ``model.export`` is what a layer is called for at this moment."""
-    frame = inspect.currentframe()
-    while frame is not None:
-        if frame.f_globals.get("__name__", "").startswith("keras.src.export."):
-            return True
-        frame = frame.f_back
-    return False
 
 
 def mask_of(tensor: Any) -> Any:

@@ -123,11 +123,13 @@ def test_still_mask_of():
 
 
 def test_still_exporting(tmp_path):
+    from kerasdl.layers.kernels.exports import exporting
+
     asked = []
 
     class Asks(keras.layers.Layer):
         def call(self, x):
-            asked.append(borrowed.exporting())
+            asked.append(exporting())
             return x
 
     model = keras.Sequential([keras.Input((1,)), Asks()])

@@ -11,9 +11,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasdl import borrowed
 from kerasdl.layers import kernels
 from kerasdl.layers.cells.base import Tensor, arithmetic_of
+from kerasdl.layers.kernels.exports import exporting
 
 # Found once, not at each call: a compiler that traces a layer's call does not follow an import.
 KERNEL = kernels.load()
@@ -96,7 +96,7 @@ def _refuse_a_step_for_any_length(layer: Any, sequences: Tensor) -> None:
     if keras.backend.backend() != "torch" or sequences.shape[1] != 1:
         return
     free = (layer.get_build_config() or {}).get("input_shape", (None, 1))[1] is None
-    if free and borrowed.exporting():
+    if free and exporting():
         raise ValueError(
             "model.export on PyTorch fixes the length of what a recurrent layer reads: give "
             "input_signature=[keras.InputSpec('float32', (None, steps, features))]"

@@ -11,12 +11,18 @@ import numpy as np
 import pytest
 from oracles import close, shaken
 
-from kerasdl import borrowed, layers
+from kerasdl import layers
 from kerasdl.layers.cells.base import REGISTRY
+from kerasdl.layers.kernels.exports import exporting
 
 BACKEND = keras.backend.backend()
 CONVERTER = {"jax": "jax2onnx", "tensorflow": "tf2onnx", "torch": "onnxscript"}[BACKEND]
 FEATURES, STEPS = 3, 6
+STOCK = (
+    "rnn",
+    "gru",
+    "lstm",
+)  # on PyTorch, onnxruntime takes no file of a Bidirectional around Keras's RNN (3.15)
 pytestmark = pytest.mark.filterwarnings("ignore")  # converters warn of their own and of each other's ways
 
 
@@ -53,7 +59,9 @@ def test_an_onnx_file_answers_as_the_model(name, masked, free, tmp_path):
     needs(CONVERTER, "onnxruntime")
     import onnxruntime
 
-    model = model_of(name, None if free else STEPS, masked, both=not masked)
+    model = model_of(
+        name, None if free else STEPS, masked, both=not masked and (BACKEND != "torch" or name in STOCK)
+    )
     path = str(tmp_path / "model.onnx")
     if free and BACKEND == "torch":
         with pytest.raises(
@@ -87,26 +95,6 @@ def test_a_saved_model_answers_as_the_model(name, tmp_path):
         assert close(np.array(loaded.serve(x)), model.predict(x, verbose=0), 1e-5)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", REGISTRY)
-@pytest.mark.skipif(
-    BACKEND != "tensorflow", reason="Keras 3.15 writes TFLite from TensorFlow, or by litert_torch"
-)
-def test_a_tflite_file_answers_as_the_model(name, tmp_path):
-    import tensorflow as tf
-
-    model = model_of(name, STEPS, both=True)
-    path = str(tmp_path / "model.tflite")
-    model.export(path, format="litert", verbose=False)
-    interpreter = tf.lite.Interpreter(model_path=path)
-    interpreter.allocate_tensors()
-    x = inputs(1)
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
-    interpreter.invoke()
-    found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-    assert close(found, model.predict(x, verbose=0), 1e-5)
-
-
 @pytest.mark.skipif(BACKEND != "torch", reason="Keras 3.15 exports to torch from torch")
 @pytest.mark.parametrize("masked", [False, True])
 def test_a_torch_program_answers_as_the_model(masked, tmp_path):
@@ -138,5 +126,5 @@ def test_a_format_that_keras_lacks_is_refused_by_keras(tmp_path):
 
 def test_a_call_outside_an_export_takes_our_loop(monkeypatch):
     monkeypatch.setattr(keras.layers.RNN, "inner_loop", lambda *_, **__: pytest.fail("Keras's own loop ran"))
-    assert not borrowed.exporting()
+    assert not exporting()
     assert layers.GRU(2)(inputs(2)).shape == (2, 2)

@@ -138,10 +138,12 @@ def test_a_compiled_model_trains_as_stock_does():
 
 
 @on_tensorflow
-def test_lengths_that_vary_share_one_program():
+def test_lengths_that_vary_share_one_program(monkeypatch):
     from kerasdl.layers.kernels import tensorflow as kernel
 
-    found = []
+    found, programs = [], set()
+    make = kernel._programs
+    monkeypatch.setattr(kernel, "_programs", lambda *kind: programs.add(make(*kind)[0]) or make(*kind))
     for home in (layers, keras.layers):
         layer = built(home.GRU)
         steps = keras.Input((None, 4))
@@ -152,21 +154,26 @@ def test_lengths_that_vary_share_one_program():
         found.append([float(model.train_on_batch(x, np.ones((2, 3)))) for x in batches])
         found.append(np.concatenate([model.predict_on_batch(x) for x in batches]).ravel())
         if home is layers:
-            calls = kernel._CALLS[layer]
-            assert calls.vary
-            assert calls.compiled == {(2, 3)}
+            (program,) = programs
+            assert program.experimental_get_tracing_count() <= 3
     assert close(found[0], found[2], 1e-5)
     assert close(found[1], found[3], 1e-5)
 
 
 @on_tensorflow
-def test_calls_outside_any_graph_are_not_compiled():
-    from kerasdl.layers.kernels import tensorflow as kernel
+@pytest.mark.parametrize("name", REGISTRY)
+def test_a_function_that_xla_compiles_trains_as_the_tape_does(name):
+    import tensorflow as tf
 
-    layer = built(layers.LSTM)
-    once, again = (np.array(layer(inputs())) for _ in range(2))
-    assert kernel._CALLS[layer].compiled == set()
-    assert once.tolist() == again.tolist()
+    layer, x = built(REGISTRY[name].layer), tf.constant(inputs())
+
+    def slope(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = tf.reduce_sum(layer(x) ** 2)
+        return tape.gradient(value, x)
+
+    assert close(tf.function(slope, jit_compile=True)(x), slope(x), 1e-5)
 
 
 @on_tensorflow

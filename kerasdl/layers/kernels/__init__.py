@@ -36,7 +36,7 @@ class Kernel(Protocol):
             weights: by name.
             mask: boolean ``(batch, time)`` or None; where it is False, states stay.
             sequences: whether the outputs of all steps are wanted.
-            layer: whose call it is: what shapes it was called with before may decide how to run.
+            layer: whose call it is; its own settings may decide how to run.
 
         Returns:
             The last output, ``(batch, units)``; all outputs, ``(batch, time, units)``, or the last with a

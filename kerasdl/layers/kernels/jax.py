@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from kerasdl import borrowed
 from kerasdl.layers.cells.base import Arithmetic, Operations, Tensor, Tensors, Weights
+from kerasdl.layers.kernels.exports import exporting
 
 
 class JaxOperations(Operations):
@@ -165,7 +165,7 @@ def serves(x: Tensor) -> bool:
 
     A gradient of one's own is no operation of any other format: an exported model takes Keras's loop.
     """
-    return not (isinstance(x, jax.core.Tracer) and borrowed.exporting())
+    return not (isinstance(x, jax.core.Tracer) and exporting())
 
 
 def has_cudnn(layer: Any, mask: Tensor | None) -> bool:

@@ -2,18 +2,15 @@
 
 In go a cell's arithmetic, its inputs, states, weights and mask; out come outputs and states, differentiable.
 As on JAX, states are ``(units, batch)`` and the input is projected inside the loop: see
-:mod:`kerasdl.layers.kernels.jax`. Inside a model that Keras compiles, the programs become part of its own.
+:mod:`kerasdl.layers.kernels.jax`. Inside a graph, as of Keras's training step, the programs are parts of it.
 """
 
 import functools
-import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import tensorflow as tf
 
-from kerasdl import borrowed
 from kerasdl.layers.cells.base import (
     NO_SECOND_GRADIENT,
     Arithmetic,
@@ -22,6 +19,7 @@ from kerasdl.layers.cells.base import (
     Tensors,
     Weights,
 )
+from kerasdl.layers.kernels.exports import exporting
 
 
 class TensorFlowOperations(Operations):
@@ -40,13 +38,7 @@ class TensorFlowOperations(Operations):
         return tf.split(z, n, axis=0)
 
     def join(self, parts: Sequence[Tensor]) -> Tensor:
-        # As on JAX: piece by piece, in place.
-        units = parts[0].shape[0]
-        joined = tf.zeros((units * len(parts), tf.shape(parts[0])[1]), parts[0].dtype)
-        for n, part in enumerate(parts):
-            rows = {"begin": [n * units], "end": [(n + 1) * units], "strides": [1]}
-            joined = tf.raw_ops.TensorStridedSliceUpdate(input=joined, value=part, **rows)
-        return joined
+        return tf.concat(parts, axis=0)
 
     def total(self, rows: Tensor) -> Tensor:
         return tf.reduce_sum(rows, axis=0)
@@ -61,23 +53,7 @@ class TensorFlowOperations(Operations):
         return tf.split(rows, n, axis=1)
 
 
-class UncompiledOperations(TensorFlowOperations):
-    """The same where XLA does not compile them: nothing is then written in place."""
-
-    def join(self, parts: Sequence[Tensor]) -> Tensor:
-        return tf.concat(parts, axis=0)
-
-
-@dataclass
-class _Calls:
-    """What shapes of a layer's calls XLA compiles, and whether its lengths vary."""
-
-    compiled: set[tuple[int | None, int]] = field(default_factory=set)
-    vary: bool = False
-
-
-_CALLS: weakref.WeakKeyDictionary[Any, _Calls] = weakref.WeakKeyDictionary()
-ROWS = 3  # so many numbers of rows are compiled
+OPS = TensorFlowOperations()
 
 
 def recur(
@@ -93,7 +69,7 @@ def recur(
     kind = (cell, len(states), tuple(weights), mask is not None, sequences)
     # Told apart by their sizes, too: one program for all would leave them open, and not time and rows alone.
     sizes = tuple(tuple(w.shape) for w in weights.values())
-    forward, backward = _programs(*kind, sizes, compiled=_pays(layer, x.shape[0], x.shape[1]))
+    forward, backward = _programs(*kind, sizes)
     masks = [] if mask is None else [mask]
 
     @tf.custom_gradient
@@ -123,27 +99,6 @@ def _refuse(*_: Tensor) -> Any:
     raise NotImplementedError(NO_SECOND_GRADIENT)
 
 
-def _pays(layer: Any, rows: int | None, length: int | None) -> bool:
-    """Return whether XLA should compile a program for a shape that a layer is called with.
-
-    It makes one for each shape, in a second or two, and never gives it back: right where a shape comes again
-    and again. That is hoped of a layer's first length; a second one shows that its lengths vary, and so does
-    a graph that leaves the length open. A call outside any graph may never come again.
-    """
-    calls = _CALLS.setdefault(layer, _Calls())
-    if any(length != other for _, other in calls.compiled):
-        calls.vary = True
-    if length is None or tf.executing_eagerly():
-        return False
-    shape = (rows, length)
-    if shape in calls.compiled:
-        return True
-    if calls.vary or len(calls.compiled) >= ROWS:
-        return False
-    calls.compiled.add(shape)
-    return True
-
-
 @functools.cache
 def _programs(
     cell: Arithmetic,
@@ -152,21 +107,19 @@ def _programs(
     masked: bool,
     sequences: bool,
     sizes: tuple[Any, ...],
-    compiled: bool,
 ) -> tuple[Any, Any]:
-    """Return the forward and backward program for one kind of call.
+    """Return the forward and backward program for one kind of call, of any number of rows and any length.
 
-    Compiled, XLA makes a program for each shape: the quickest where there are few. Otherwise one program
-    serves every shape.
+    XLA does not compile them: it would make a program for each shape, in a second or two, and never give it
+    back, for a gain of nothing at 64 units and of 5 % at 256.
     """
-    ops = TensorFlowOperations() if compiled else UncompiledOperations()
-    function = functools.partial(tf.function, autograph=False, jit_compile=compiled or None)
+    function = functools.partial(tf.function, autograph=False, reduce_retracing=True)
 
     def unpack(tensors: Tensors) -> tuple[Tensor, Tensors, Weights]:
         x, states, weights = tensors[0], tensors[1 : 1 + count], tensors[1 + count :]
         return x, states, dict(zip(names, weights, strict=True))
 
-    @function(reduce_retracing=not compiled)
+    @function
     def forward(*arguments: Tensor) -> tuple[Tensors, Tensors]:
         x, states, weights = unpack(arguments[: 1 + count + len(names)])
         matrices, vectors = cell.recurrent(weights)
@@ -180,7 +133,7 @@ def _programs(
         def step(t: Tensor, states: Tensors, stacks: Any) -> Any:
             z = tf.matmul(kernel, x[t])
             z = z if bias is None else z + bias[:, None]
-            new, saved = cell.step(ops, z, states, matrices, vectors)
+            new, saved = cell.step(OPS, z, states, matrices, vectors)
             if masked:
                 new = tuple(tf.where(mask[t], n, s) for n, s in zip(new, states, strict=True))
             return (
@@ -198,7 +151,7 @@ def _programs(
         wanted = tf.transpose(outputs, (2, 0, 1)) if sequences else tf.zeros((0,), x.dtype)
         return (*map(tf.transpose, states), wanted), (outputs, *saved)
 
-    @function(reduce_retracing=not compiled)
+    @function
     def backward(tensors: Tensors, masks: Tensors, kept: Tensors, gradients: Tensors) -> Tensors:
         x, states, weights = unpack(tensors)
         outputs, *saved = kept
@@ -214,7 +167,7 @@ def _programs(
             if sequences:
                 d_states = (d_states[0] + d_each[t], *d_states[1:])
             moved = d_states if mask is None else tuple(tf.where(mask[t], d, 0) for d in d_states)
-            slopes, old = cell.back(ops, moved, [s[t] for s in saved], matrices, vectors)
+            slopes, old = cell.back(OPS, moved, [s[t] for s in saved], matrices, vectors)
             if masked:
                 old = tuple(
                     o + tf.where(mask[t], tf.zeros_like(d), d) for o, d in zip(old, d_states, strict=True)
@@ -237,12 +190,12 @@ def _programs(
         slopes = tuple(rows(a.stack()) for a in stacks)
         before = tf.concat([states[0][None], tf.transpose(outputs[:-1], (0, 2, 1))], axis=0)
         every = cell.gradients(
-            ops, slopes, lambda n: rows(tf.transpose(saved[n], (0, 2, 1))), rows(before), weights
+            OPS, slopes, lambda n: rows(tf.transpose(saved[n], (0, 2, 1))), rows(before), weights
         )
-        dz = cell.projected(ops, slopes)
+        dz = cell.projected(OPS, slopes)
         d_x = tf.matmul(dz, weights["kernel"], transpose_b=True)
         d_x = tf.transpose(tf.reshape(d_x, (time, -1, x.shape[2])), (1, 0, 2))
-        every["kernel"] = ops.outer(rows(tf.transpose(x, (1, 0, 2))), dz)
+        every["kernel"] = OPS.outer(rows(tf.transpose(x, (1, 0, 2))), dz)
         return (d_x, *map(tf.transpose, d_states), *(every[name] for name in names))
 
     return forward, backward
@@ -251,9 +204,9 @@ def _programs(
 def serves(x: Tensor) -> bool:
     """Return whether a call can be run here: see :class:`kerasdl.layers.kernels.Kernel`.
 
-    What XLA has compiled is no operation of any other format: an exported model takes Keras's loop.
+    Programs and gradients of our own are foreign to other formats: an exported model takes Keras's loop.
     """
-    return tf.executing_eagerly() or not borrowed.exporting()
+    return tf.executing_eagerly() or not exporting()
 
 
 def has_cudnn(layer: Any, mask: Tensor | None) -> bool:
