@@ -123,9 +123,7 @@ ENTRIES = {
         "https://github.com/keras-team/keras/issues/19308",
     ),
     "exporting": Entry(
-        "keras.src.export, by the names of the modules that are running",
-        "exported recurrent layers take Keras's loop; no layer is told in public that it is exported",
-        "keras 3.15",
+        "the name keras.src.export", "exported layers take Keras's loop; none is told in public", "keras 3.15"
     ),
     # Keras: faults.
     "loss_settings": Entry(
@@ -190,9 +188,7 @@ ENTRIES = {
     ),
     # PyTorch.
     "fused_lstm": Entry(
-        "torch._VF.lstm, gru, rnn_tanh and rnn_relu",
-        "torch.nn.LSTM and its like own their weights; torch.nn.functional has none that takes ours",
-        "torch 2.13",
+        "torch._VF.lstm, gru, rnn_tanh, rnn_relu", "torch.nn's own take no weights of ours", "torch 2.13"
     ),
     "function_transforms": Entry(
         "torch._C._are_functorch_transforms_active",
