@@ -13,6 +13,7 @@ When nothing more can come in, the process ends, whatever it is doing: none outl
 
 import ast
 import contextlib
+import gc
 import inspect
 import json
 import os
@@ -58,6 +59,7 @@ def main() -> None:
     jobs: queue.Queue[dict] = queue.Queue()
     threading.Thread(target=_listen, args=(jobs, interrupts), daemon=True).start()
     _make_imports(script)
+    gc.freeze()  # what the imports made is here to stay: collections between runs need not look through it
     send("ready")
     while True:
         job = jobs.get()
