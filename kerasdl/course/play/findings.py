@@ -5,6 +5,7 @@ ones as they come.
 """
 
 import html
+import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from nicegui import ui
 from kerasdl.course import report, results
 from kerasdl.course.cli.run import LOG
 from kerasdl.course.play import lessons
+
+WIDE = 1.8  # of a picture's height: wider ones stand below one another, and not side by side
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,9 @@ class _Picture(ui.element):
         """Show a figure."""
         self._new.props["src"], self._new.props["alt"] = address, drawn.alt
         self._new.props["data-figure"] = drawn.path.stem
+        width, height = _size(drawn.path)
+        wide = width > WIDE * height
+        self.classes(add="wide" if wide else "", remove="" if wide else "wide")
         self._new.update()
         self._link.content = f"<div class='files'>{_link(address, 'Download')}</div>"
 
@@ -186,6 +192,14 @@ class _Picture(ui.element):
         if address:
             self._old.props["src"] = address
             self._old.update()
+
+
+def _size(picture: Path) -> tuple[int, int]:
+    """Width and height of a PNG, in pixels; 0 of one that has gone."""
+    if not picture.exists():
+        return 0, 0
+    with open(picture, "rb") as stream:
+        return struct.unpack(">II", stream.read(24)[16:])
 
 
 def _link(address: str, text: str) -> str:
