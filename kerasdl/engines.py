@@ -8,11 +8,13 @@ is not imported here, so that a worker can choose its backend first.
 
 import importlib.util
 import os
+import signal
 import tempfile
 import threading
+import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from pathlib import Path
 from typing import Any, ClassVar
@@ -94,6 +96,11 @@ class Engine:
         """Give up a piece of work, if it has not begun."""
         future.cancel()
 
+    def give_up(self, futures: Iterable[Future]) -> None:
+        """Give up all work that is left, what has begun too where that is possible."""
+        for future in futures:
+            self.cancel(future)
+
     def close(self) -> None:
         """Remove what was shared."""
 
@@ -102,6 +109,7 @@ class Loky(Engine):
     """Processes on this machine, which wait for more work for a while.
 
     joblib keeps processes too, and complains of those that it has not started itself: these are separate.
+    They end with this process, however it ends, and take what it has shared along.
     """
 
     name, lost = "loky", (BrokenProcessPool,)
@@ -117,7 +125,7 @@ class Loky(Engine):
 
     def share(self, content: bytes) -> Path:
         if self.file is None:
-            handle, name = tempfile.mkstemp(prefix="kerasdl-")
+            handle, name = tempfile.mkstemp(prefix=_shared_by(os.getpid()))
             self.file = Path(name)
             with os.fdopen(handle, "wb") as stream:
                 stream.write(content)
@@ -131,13 +139,22 @@ class Loky(Engine):
             except BrokenProcessPool:  # a worker has died, and the others with it
                 pass
         self.stop()
-        pool = ProcessPoolExecutor(self.limit, timeout=IDLE_SECONDS, env=self.environment)
+        pool = ProcessPoolExecutor(
+            self.limit,
+            timeout=IDLE_SECONDS,
+            env=self.environment,
+            initializer=end_with,
+            initargs=(os.getpid(),),
+        )
         self.waiting[kind] = pool
         return pool.submit(function, *arguments)
 
+    def give_up(self, futures: Iterable[Future]) -> None:
+        self.stop()  # what has begun can't be cancelled, and would keep this process from ending
+
     def close(self) -> None:
         if self.file is not None:
-            self.file.unlink()
+            self.file.unlink(missing_ok=True)
 
     @classmethod
     def stop(cls) -> None:
@@ -264,11 +281,31 @@ def _gathered(engine: Engine, content: bytes, calls: Sequence[tuple]) -> Iterato
                     else:
                         suspects.append(place)
     finally:
-        for future in flying:
-            engine.cancel(future)
+        if flying:
+            engine.give_up(flying)
+
+
+def _shared_by(process: int) -> str:
+    """What the name of a file begins with that this process shares with its workers."""
+    return f"kerasdl-{process}-"
 
 
 # On a worker.
+
+
+def end_with(parent: int) -> None:
+    """Let this process end when its parent has, killed outright even, and with it what the parent shared."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        for path in Path(tempfile.gettempdir()).glob(f"{_shared_by(parent)}*"):
+            path.unlink(missing_ok=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if os.name == "posix":  # elsewhere a process does not learn of its parent's end
+        threading.Thread(target=watch, daemon=True).start()
+
 
 _turn = threading.Lock()
 _made: tuple[str, Any] = ("", None)

@@ -3,8 +3,11 @@
 import logging
 import os
 import re
+import signal
+import subprocess
 import sys
 import threading
+import time
 import types
 import warnings
 from concurrent.futures import Future
@@ -258,3 +261,55 @@ def test_a_bar_counts_the_folds_that_have_finished(monkeypatch, capsys):
     said = capsys.readouterr().err
     assert "folds on pretended" in said
     assert "2/2" in said
+
+
+LONG = """
+import os, sys, time
+import joblib
+import numpy as np
+from kerasdl import models, selection
+from kerasdl.estimators import KerasRegressor
+
+def build(features):
+    open(sys.argv[1], "a").write(f"{os.getpid()}\\n")
+    end = time.monotonic() + 120
+    while time.monotonic() < end:  # at full load, deaf to signals that Python would have to handle
+        pass
+    return models.linear(features)
+
+if __name__ == "__main__":
+    import signal
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    X = np.zeros((20, 2))
+    with joblib.parallel_config("loky", n_jobs=2):
+        selection.cross_validate(KerasRegressor(build, epochs=1), X, X[:, 0], vectorize=False)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_workers_at_full_load_end_with_their_parent_and_leave_no_data(tmp_path, number):
+    script, pids, shared = tmp_path / "long.py", tmp_path / "pids", tmp_path / "tmp"
+    script.write_text(LONG)
+    shared.mkdir()
+    environment = {**os.environ, "TMPDIR": str(shared), "PYTHONPATH": os.pathsep.join(sys.path)}
+    parent = subprocess.Popen(
+        [sys.executable, str(script), str(pids)], env=environment, stderr=subprocess.DEVNULL
+    )
+    while not pids.exists() or len(set(pids.read_text().split())) < 2:
+        assert parent.poll() is None
+        time.sleep(0.1)
+    assert list(shared.glob("kerasdl-*"))
+    parent.send_signal(getattr(signal, number))
+    parent.wait(60)
+    deadline = time.monotonic() + 30
+
+    def there():
+        running = [pid for pid in set(pids.read_text().split()) if os.path.isdir(f"/proc/{pid}")]
+        return running or list(shared.glob("kerasdl-*"))
+
+    while there():
+        assert time.monotonic() < deadline, there()
+        time.sleep(0.1)
