@@ -41,14 +41,12 @@ def summary(found: list[Told]) -> str:
         (check, run.result) for told in found for run in told.runs.values() for check in run.result.checks
     ]
     judged = [check.holds for check, result in every if isinstance(check, Exact) or not result.fast]
-    apart = [
-        (spread(told, check.name), check.tolerance) for told in found for check in told.one.result.checks
-    ]
-    kept = sum(distance <= most for distance, most in apart)
-    return (
-        f"**{sum(judged)} of {len(judged)}** judged results hold; "
-        f"**{kept} of {len(apart)}** agree between the backends within their tolerance."
-    )
+    said = f"**{sum(judged)} of {len(judged)}** judged results hold"
+    several = [told for told in found if len(told.runs) > 1]
+    checks = [(told, check) for told in several for check in told.one.result.checks]
+    kept = sum(spread(told, check.name) <= check.tolerance for told, check in checks)
+    agree = f"; **{kept} of {len(checks)}** agree between the backends within their tolerance"
+    return f"{said}{agree if checks else ''}."
 
 
 def spread(told: Told, name: str) -> float:
