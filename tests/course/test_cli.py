@@ -11,6 +11,7 @@ import pytest
 
 from kerasdl import backends, files
 from kerasdl.course import cli, report, results, syllabus
+from kerasdl.course.cli import kept
 
 OPENING = """\
 # %% [markdown]
@@ -313,43 +314,42 @@ def test_full_fast_and_changed_runs_do_not_replace_one_another(tutorials, run, t
     assert run("results", "good", "--out", str(tmp_path / "out"))[1].count("good on") == 3
 
 
-def test_resume_runs_what_an_interrupted_course_has_left_and_what_is_another_now(
-    tutorials, run, tmp_path, backend
-):
-    folder = tutorials("good", "broken", "learned")
+def test_resume_runs_what_an_interrupted_course_has_left(tutorials, run, backend):
+    tutorials("good", "broken", "learned")
     run("run")
-
-    def ran(*words):
-        said = run("run", "--resume", *words)[1]
-        return [
-            line.split()[2]
-            for line in said.splitlines()
-            if "kept" not in line
-            and line[2:4].isdigit()
-            and "  " in line
-            and backend in line
-            and line.split()[0] in "✓✗"
-        ]
-
-    assert ran() == ["broken"]
-    assert ran("--fast") == ["good", "broken", "learned"]
-    assert ran("--fast") == ["broken"]
-    assert ran("--set", "value=0.25") == ["good", "broken", "learned"]
-    assert ran("--set", "value=0.5") == ["broken"]  # as declared
-    assert ran("--set", "value=0.125") == ["good", "broken", "learned"]
-    script = folder / "01_good.py"
-    script.write_text(script.read_text() + "# a comment\n")
-    assert ran() == ["broken"]
-    script.write_text(script.read_text().replace("us", "them"))
-    assert ran() == ["good", "broken"]
-    path = tmp_path / "out" / backend / "good" / "results.json"
-    record = json.loads(path.read_text())
-    for other in ({"versions": {"kerasdl": "0.0.1"}}, {"data": {"Book": "folder"}}):
-        files.write(path, json.dumps({**record, **other}))
-        assert ran("good", "learned") == ["good"]
+    ended = [line for line in run("run", "--resume")[1].splitlines() if line[:1] in "✓✗" and backend in line]
+    assert [line.split()[2] for line in ended if "kept" not in line] == ["broken"]
     # Kept chapters stand on the page, and a single one is shown.
     assert "kerasdl results" in run("run", "--resume", "good", "learned")[1]
     assert "first number" in run("run", "--resume", "learned")[1]
+
+
+def test_resume_keeps_what_a_run_now_would_find(tutorials, run, tmp_path, backend):
+    script = tutorials("good") / "01_good.py"
+    out = tmp_path / "out"
+
+    def is_kept(*words, fast=False):
+        return kept.kept(syllabus.find("good"), backend, fast, words, out) is not None
+
+    run("run")
+    assert is_kept()
+    assert is_kept("value=0.5")  # as declared
+    assert not is_kept(fast=True)
+    assert not is_kept("value=0.25")
+    run("run", "--fast", "--set", "value=0.25")
+    assert is_kept("value=0.25", fast=True)
+    assert not is_kept("value=0.125", fast=True)
+    script.write_text(script.read_text() + "# a comment\n")
+    assert is_kept()
+    path = out / backend / "good" / "results.json"
+    record = path.read_text()
+    for other in ({"versions": {"kerasdl": "0.0.1"}}, {"data": {"Book": "folder"}}):
+        files.write(path, json.dumps({**json.loads(record), **other}))
+        assert not is_kept()
+    files.write(path, record)
+    assert is_kept()
+    script.write_text(script.read_text().replace("us", "them"))
+    assert not is_kept()
 
 
 def test_two_runs_at_once_each_show_their_own_numbers(tutorials, tmp_path, backend):
