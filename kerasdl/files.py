@@ -97,6 +97,7 @@ def write(path: str | Path, content: str | bytes) -> Path:
     with ``\\n`` line ends on every system.
 
     Example:
+        >>> import tempfile
         >>> write(Path(tempfile.mkdtemp()) / "a" / "b.txt", "whole").read_text()
         'whole'
     """
