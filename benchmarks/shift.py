@@ -101,19 +101,21 @@ def label(args):
 
 def alarms(args):
     """Rejection rate at level 0.05 where nothing moved; many repetitions, for a level is a small number."""
-    if not args.peers:
-        yield from _rejections(["null"], args.repetitions or (20 if args.quick else 500))
+    yield from _rejections(["null"], args.repetitions or (20 if args.quick else 500), args.peers)
 
 
 def detect(args):
     """Rejection rate at level 0.05 with a reference of 400 digits."""
-    if not args.peers:
-        yield from _rejections(problems.SHIFTS, args.repetitions or (3 if args.quick else 150))
+    yield from _rejections(problems.SHIFTS, args.repetitions or (3 if args.quick else 150), args.peers)
 
 
-def _rejections(kinds, repetitions):
+def _rejections(kinds, repetitions, peers):
     for rows, kind, seed in itertools.product((50, 200), kinds, range(repetitions)):
         reference, sample, model = problems.detection_problem(seed, rows, kind)
+        if peers:
+            for name, finds in shift_peers.detectors().items():
+                yield f"{kind}, n = {rows}", name, finds(reference, sample)
+            continue
         says = model.predict_proba
         tests = {
             "KS + Bonferroni, pixels": (shift.KSTest(), None),

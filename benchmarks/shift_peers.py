@@ -108,6 +108,23 @@ def monitors():
     return {name: alarms(make) for name, make in makers.items()}
 
 
+def detectors():
+    """Return ``{name: function(reference, sample) → whether a shift is found at .05}`` for arrays of numbers."""
+    try:
+        from alibi_detect.cd import LSDDDrift, MMDDrift
+    except ImportError:  # an optional peer
+        return {}
+
+    def says(make):
+        def run(reference, sample):
+            detector = make(reference.astype("float32"), backend="pytorch", p_val=0.05, n_permutations=200)
+            return bool(detector.predict(sample.astype("float32"))["data"]["is_drift"])
+
+        return run
+
+    return {"alibi-detect MMD": says(MMDDrift), "alibi-detect LSDD": says(LSDDDrift)}
+
+
 def _codes(reference, sample):
     """Return numbers for a table of any columns, and how many values each category has."""
     both = pd.concat([reference, sample], ignore_index=True)
