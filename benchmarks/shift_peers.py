@@ -109,7 +109,7 @@ def monitors():
 
 
 def detectors():
-    """Return ``{name: function(reference, sample) → whether a shift is found at .05}`` for arrays of numbers."""
+    """Return ``{name: function(reference, sample) → whether it finds a shift at .05}`` for arrays."""
     try:
         from alibi_detect.cd import LSDDDrift, MMDDrift
     except ImportError:  # an optional peer

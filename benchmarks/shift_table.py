@@ -124,7 +124,8 @@ def _detect(cells: dict) -> list[str]:
         ours = _mean(cells, cell, OURS)
         kind, _, rows = cell.partition(", n = ")
         reported = REPORTED[kind][rows == "200"]
-        single = {m: v["mean"] for m, v in found.items() if m != OURS}
+        enough = found[OURS]["repetitions"]
+        single = {m: v["mean"] for m, v in found.items() if m != OURS and v["repetitions"] >= enough}
         best = max(single, key=single.get)
         for power, whose in (
             (single[best], f"best single here, {best}"),
