@@ -397,7 +397,7 @@ for cell in settings.cells:
     chapter.exact(f"{names[cell]}: parameters", count, COUNTS[cell] + n + 1, within=0)
 for name, (cell, length) in runs.items():
     measured, known = table.loc[name, "test error"], {"reference": 1 / 6, "source": "saying 1"}
-    band = (0.15, 0.19)
+    band = (0.15, 0.25)  # no better than saying 1; how much worse depends on where the last step leaves it
     if cell != "rnn" and length:
         band, known = (0, 0.01), {"reference": 0.01, "source": "H. & S. 1997, their goal"}
     chapter.trained(f"{name}: test error", measured, band, headline=name == "GRU", **known)
