@@ -7,7 +7,6 @@ import functools
 import http.server
 import json
 import os
-import shutil
 import threading
 import time
 from html.parser import HTMLParser
@@ -15,6 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
+from browser import chromium
 
 SITE = Path(os.environ.get("KERASDL_SITE") or "no site")
 PAGES = sorted(str(path.relative_to(SITE)) for path in SITE.glob("**/*.html"))
@@ -105,19 +105,8 @@ def address():
 
 @pytest.fixture(scope="module")
 def browser():
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    driver = shutil.which("chromedriver")
-    if not (chromium and driver):
-        pytest.skip("no browser: install chromium and chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):
-        options.add_argument(word)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield chrome
-    chrome.quit()
+    with chromium("--hide-scrollbars") as chrome:
+        yield chrome
 
 
 @pytest.fixture

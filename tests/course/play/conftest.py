@@ -1,9 +1,8 @@
 """Our own course served, and a browser to look at it."""
 
-import shutil
-
 import playing
 import pytest
+from browser import chromium
 
 from kerasdl import files
 
@@ -29,15 +28,5 @@ def served(course, tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser():
     """Chromium, without a window."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("no browser here: install chromium and chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,1000"):
-        options.add_argument(word)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield found
-    found.quit()
+    with chromium("--window-size=1280,1000") as found:
+        yield found
