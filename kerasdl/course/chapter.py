@@ -130,7 +130,7 @@ class Chapter:
             if asked.fast:
                 os.environ.setdefault("XLA_FLAGS", compiled.FAST)
             choice = backends.use(asked.backend, train=True)
-            precision.full(choice.name)
+            precision.full_with_keras(choice.name)
             if asked.devices > 1:
                 _share_out(asked)
             self._workplace = None if host and host.folder else workplace.Workplace(asked.out)

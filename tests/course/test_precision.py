@@ -38,6 +38,7 @@ ASKED = {
 CHAPTER = """
 from kerasdl import course
 course.Chapter("backprop", settings={"seed": 0})
+import keras
 """
 STATE = """
 import json
@@ -68,3 +69,9 @@ def test_a_chapter_asks_for_full_float32_and_the_library_does_not(way, tmp_path)
         assert found == ASKED[BACKEND]
     else:
         assert answer(STATE.format(chapter=CHAPTER), tmp_path) == [False, True]
+
+
+def test_a_chapter_loads_no_backend_before_its_own_imports_do(tmp_path):
+    asked = "from kerasdl import course\nimport json, sys\ncourse.Chapter('backprop', settings={'seed': 0})\n"
+    found = answer(f"{asked}print('ANSWER', json.dumps(BACKEND in sys.modules))", tmp_path)
+    assert found is False
