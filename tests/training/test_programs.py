@@ -352,3 +352,11 @@ def test_steps_on_given_rows_are_those_of_a_fit_in_that_order(way, monkeypatch):
         programs.steps(model, (x, y), [rows, rows], start, end)
     for got, want in zip(model.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_many_models_trained_in_turn_are_no_reason_for_a_warning(caplog):
+    # TensorFlow warns of a function that is traced anew: a model of its own is no such function.
+    for _ in range(7):
+        model, x, y = linear()
+        training.fit(model, x, y, epochs=1, batch_size=BATCH)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == []

@@ -3,6 +3,7 @@
 A compiled model goes in; out comes a program that takes steps on data that lie on the device.
 """
 
+import functools
 from typing import Any
 
 import keras
@@ -39,7 +40,6 @@ class Program(contract.Program):
         step = model.train_step if training else model.test_step
         metrics = list(zip(model.metrics_variables, self._fresh, strict=True))
 
-        @tf.function(jit_compile=model.jit_compile, autograph=False)
         def loop(data: Any, rows: Any, chunk: Any) -> Any:
             start, stop, anew = tf.unstack(chunk)  # one argument: TensorFlow takes its time over each
             for variable, fresh in metrics:
@@ -54,7 +54,9 @@ class Program(contract.Program):
             tf.while_loop(lambda number: number < stop, body, [start], parallel_iterations=1)
             return model.get_metrics_result()
 
-        return loop
+        # TensorFlow counts traces by a function's source, and would warn of every fifth model. A partial has
+        # none: each program is counted by itself.
+        return tf.function(functools.partial(loop), jit_compile=model.jit_compile, autograph=False)
 
     def put(self, data: Any) -> Any:
         return tf.nest.map_structure(tf.convert_to_tensor, data)
