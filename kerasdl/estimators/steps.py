@@ -304,9 +304,8 @@ def outputs(model: keras.Model, X: Rows, batch_size: int, columns: Any = None) -
     parts = []
     for part in np.split(places, range(at_once, len(places), at_once)):
         fed = inputs.fed(inputs.numbers(inputs.pick(X, part)), model, columns)
-        with borrowed.stock_draws(
-            None
-        ):  # on PyTorch it draws a number, which a fit in a thread must not miss
+        # On PyTorch Keras's predict draws a number, which a fit in another thread must not miss.
+        with borrowed.stock_draws(None):
             parts.append(model.predict(fed, batch_size=batch_size, verbose=0))
     return np.concatenate(parts)[:rows] if len(parts) > 1 else parts[0][:rows]
 
