@@ -169,6 +169,9 @@ chapter.table(pd.Series(apart, name="difference"), digits=2)
 #
 # Without decay, and with it, for all epochs. (Put a `keras.Sequential` of your own in place of the builder.
 # Since `train` sets its weights to our start, let it be a `keras.Input` and one `Dense` layer.)
+#
+# Each panel of the figure is one of the two runs. Its curves leave the penalty out, so the panels can be
+# compared; the table adds how long the weights have become.
 
 # %%
 runs = {value: train(models.linear(settings.inputs, l2=value / 2)) for value in (0, λ)}
@@ -248,7 +251,9 @@ print(f"test loss with all weights 0: {nothing:.4f}")
 # %% [markdown]
 # With a small λ these few steps do not reach the minimiser: a start is forgotten only after several times $1
 # / (\eta\lambda)$ steps. So this setting stops early as well as decaying, and the two are hard to tell apart.
-# In the left panel compare the two curves of the test loss: where they meet, the steps have sufficed.
+# In the left panel compare the two curves of the test loss: where they meet, the steps have sufficed. The
+# right panel says the same of the weights: with little decay most of their random start is still there, with
+# much they end shorter than the truth.
 #
 # And compare the two last numbers. Whoever learns nothing and predicts the mean, all weights zero, has a test
 # loss of about $\tfrac12 \cdot 200 \cdot 0.01^2 = 0.01$. The best λ is hardly better: twenty examples cannot

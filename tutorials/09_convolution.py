@@ -207,6 +207,10 @@ chapter.table(summary, "summary")
 for pixels, (lead, error) in leads.items():
     print(f"moved by {pixels}: the convnet is ahead by {100 * lead:.1f} ± {100 * error:.1f} points")
 
+# %% [markdown]
+# The first figure follows both networks as the pictures move farther, and compares them with guessing. The
+# second one shows how they learned the pictures that nobody moved.
+
 # %%
 shown = {name: (by_shift.index, by_shift[name]) for name in networks}
 labels = ("shift of the test pictures (pixels)", "test accuracy")
@@ -215,11 +219,11 @@ shown = {name: (history.index, history["loss"]) for name, history in histories.i
 chapter.figure("learning_curves", plots.lines(shown, "epoch", "training loss", yscale="log"))
 
 # %% [markdown]
-# On pictures as they are, two networks of this size lie close together; look at the lead and at
-# its error. Moved pictures tell them apart. The convolutional network is by no means indifferent to a shift:
-# pooling forgives a pixel, but the dense layer at the end still has its own weights for every place, and a
-# digit that fills its 8 × 8 pixels loses a stroke when it moves by one. And it pays in time, because each of
-# its few weights is used at every place.
+# On pictures as they are, two networks of this size lie close together; look at the lead and at its error.
+# Moved pictures tell them apart. The convolutional network is by no means indifferent to a shift: pooling
+# forgives a pixel, but the dense layer at the end still has its own weights for every place, and a digit that
+# fills its 8 × 8 pixels loses a stroke when it moves by one. And it pays in time, because each of its few
+# weights is used at every place.
 #
 # Count it. The second convolution has $3 \cdot 3 \cdot 16 \cdot 32 = 4{,}608$ weights, and uses each once for
 # every place of its picture: 16 times on the digits, whose sides pooling has halved to 4, and 196 times on

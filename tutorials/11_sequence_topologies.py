@@ -111,6 +111,8 @@ course.agree(chapter, builder, written_out, rng.normal(size=(4, 2)))
 # The task: from an amplitude $a$ and a frequency $\omega$, draw $a \sin \omega t$. The learning rate falls to
 # 0 along half a cosine, because the last bit of precision needs small steps: at a rate that stays as it is,
 # the error jumps about until the end.
+#
+# The figure shows two waves of the test, the slowest and the fastest.
 
 
 # %%
@@ -207,7 +209,8 @@ for words, persons in list(zip(texts, tags, strict=True))[:3]:
 # must have an answer to that, a number for whatever is `unknown`. Ours holds the words around alone, so every
 # double word is unknown, and nobody can learn by heart that Jack is usually a person.
 #
-# Inputs are one-hot, and a row of zeros is padding: layers pass over it, and the loss leaves it out.
+# Inputs are one-hot: a word is a row of zeros with a single 1 at its number. A row of nothing but zeros is
+# padding: layers pass over it, and the loss leaves it out.
 
 # %%
 frames = " ".join([*LEFT[True], *LEFT[False], *RIGHT[True], *RIGHT[False], *BEFORE, *AFTER, "and"])
@@ -247,6 +250,10 @@ written_out = keras.Sequential(
 kerasdl.set_seed(settings.seed)
 reader = models.many_to_one(features, 1, "gru", settings.units, mask_value=0.0)
 course.agree(chapter, reader, written_out, x[:4])
+
+# %% [markdown]
+# A share of right answers means little by itself. Beside it stands what costs no training at all: always to
+# give the more frequent answer.
 
 # %%
 logistic = keras.losses.BinaryCrossentropy(from_logits=True)
@@ -299,7 +306,8 @@ chapter.exact("both ways: by hand against the model", apart, within=1e-4)
 # How good can each network be on double words? By our own rule, half are decided on the left and half on the
 # right, persons and things alike.
 #
-# - **One to one**, the word by itself, knows nothing: right in ½.
+# - **One to one**, the word by itself, knows nothing: right in ½. To it all double words are the same
+#   `unknown`, so what it says of one it says of all.
 # - **Forwards** is sure where the left decides, and guesses where it does not: ½ · 1 + ½ · ½ = ¾.
 # - **Both ways** can be right in all.
 
@@ -341,6 +349,13 @@ chapter.table(tagging, "tagging")
 # %% [markdown]
 # Mind the first column. Most words are no names, so even a network that knows nothing of them is right in
 # nine words of ten. A score over all words hides the task; the double words alone, or F1, show it.
+#
+# Mind the F1 of the first row as well. A network that sees nothing but `unknown` calls every double word a
+# person or none of them, and which of the two is chance. Its F1 is then about ⅔ or 0, and neither says
+# anything about what was learned.
+#
+# The figure takes one sentence of the test that names two persons, and gives each word a bar for each
+# network. Where the clue is still to come, the one that reads forwards can only stay near ½.
 
 # %%
 fits = (sum(persons) == 2 and 8 <= len(persons) <= 14 for persons in test_tags)
@@ -465,6 +480,10 @@ outcome = pd.DataFrame(rows).T
 
 # %% [markdown]
 # ### What happened
+#
+# Each way of training has two rows, what was found and what theory says: the share of the past that is kept,
+# the error one step after a teacher, and the error at the end of a run alone. In the figure a single run is
+# on the left, and on the right the error of all runs, step by step, beside that of always saying 0.
 
 # %%
 chapter.table(outcome, "free_running")

@@ -73,6 +73,9 @@ rng = np.random.default_rng(settings.seed)
 x, y = draw(settings.examples, settings.length)
 x_test, y_test = draw(settings.test_examples, settings.length)
 
+# %% [markdown]
+# This is one of them. The two black bars are all that matters; the rest is there to be ignored.
+
 # %%
 with plots.canvas(width=8, height=2.6) as (figure, axes):
     steps, marked = np.arange(settings.length), x[0, :, 1] == 1
@@ -199,9 +202,10 @@ for name, (layer, function, options) in CELLS.items():
 # Two things about a GRU are settled differently from text to text, and weights taken from one to the other
 # then compute something else, without a word.
 #
-# - **What z means.** Keras and PyTorch write $h = z \odot h_- + (1-z) \odot \tilde h$: z *keeps*. Others
-#   write $h = (1-z) \odot h_- + z \odot \tilde h$: z *renews*, as the gate of the minimal gated unit does.
-#   Since $1 - \sigma(a) = \sigma(-a)$, changing the sign of $W_z$, $U_z$ and $b_z$ turns one into the other.
+# - **What z means.** With $h_-$ for the state before, Keras and PyTorch write $h = z \odot h_- + (1-z) \odot
+#   \tilde h$: z *keeps*. Others write $h = (1-z) \odot h_- + z \odot \tilde h$: z *renews*, as the gate of
+#   the minimal gated unit does. Since $1 - \sigma(a) = \sigma(-a)$, changing the sign of $W_z$, $U_z$ and
+#   $b_z$ turns one into the other.
 # - **When r acts.** As published, before the matrix: $(r \odot h_-) U_h$. In Keras's default,
 #   `reset_after=True`, after it: $\tilde h = \tanh(x W_h + b_h + r \odot (h_- U_h + b'_h))$, which lets one
 #   matrix product serve all gates, as the fast kernels of graphics cards want it. No change of weights turns
@@ -242,8 +246,9 @@ for name in ("z renews, signs changed", "r acts after, but r = 1"):
 #
 # $$b_f \sim \ln \mathcal U(1, T - 1), \qquad b_i = -b_f,$$
 #
-# the same for the $z$ of a GRU that keeps, and the negative of it for a gate that renews. With all other
-# weights at zero, nothing but the gate is left, and the gradient of the memory can be measured.
+# where $\mathcal U(1, T - 1)$ is a number drawn evenly between 1 and $T - 1$. The same holds for the $z$ of a
+# GRU that keeps, and the negative of it for a gate that renews. With all other weights at zero, nothing but
+# the gate is left, and the gradient of the memory can be measured.
 
 
 # %%
@@ -334,6 +339,8 @@ for name, (cell, length) in chapter.track(list(runs.items()), "cells"):
 
 # %% [markdown]
 # ## What happened
+#
+# One row a cell; the figure follows the training error, and its dotted line is that of always saying 1.
 
 # %%
 table = pd.DataFrame(rows).T.astype({"parameters": int})
@@ -382,6 +389,10 @@ chapter.table(few, "few_examples")
 # untouched, the rule is simpler than the list.
 #
 # ## Measured beside reference
+#
+# The number of parameters can be counted from the equations: a sum has a weight for each of the two inputs,
+# one for each unit of the state, and a bias (a GRU's has two); peepholes add three weights a unit. The goal
+# of 0.01 is the inventors' own.
 
 # %%
 n = settings.units

@@ -83,6 +83,14 @@ print(f"{book.title}: {len(tokens):,} characters, {size} of them different")
 #
 # Forward, one layer after the other. Backward, from the top layer down: each is the loop of chapter 10, and
 # the gradient that it finds for its inputs is, for the layer below, the gradient of its outputs.
+#
+# So the gradient at the inside of a tanh has two sources, one for each of its two futures, the layer above at
+# the same step and itself one step on:
+#
+# $$\delta^{(l)}_t = \Big(\delta^{(l+1)}_t W^{(l+1)\top} + \delta^{(l)}_{t+1} U^{(l)\top}\Big) \odot
+# \big(1 - (h^{(l)}_t)^2\big).$$
+#
+# In the top layer the loss itself takes the place of the first term.
 
 
 # %%
@@ -232,6 +240,9 @@ for depth in chapter.track(settings.depths, "depths"):
 
 # %% [markdown]
 # ### What happened
+#
+# The table has the perplexity at the end of training on both texts, the lowest that the unseen text ever had,
+# and after how many epochs that was. The figure shows the way there, a panel for each depth.
 
 # %%
 by_depth = pd.DataFrame.from_dict(rows, "index").rename_axis("layers")
@@ -264,7 +275,9 @@ chapter.figure("depths", figure)
 # \overleftarrow h_t = f'(x_t, \overleftarrow h_{t+1}), \qquad
 # h_t = [\overrightarrow h_t, \overleftarrow h_t].$$
 #
-# At each step one half knows the past and the other the future. By hand it is one line, in Keras one word:
+# At each step one half knows the past and the other the future. By hand it is one line: the second reader
+# gets the sequence turned round, and its outputs are turned back, so that both halves belong to the same
+# step. In Keras it is one word:
 
 
 # %%
@@ -296,9 +309,9 @@ course.agree(chapter, builder, written_out, some, name="both ways")
 # the future is there to be looked at.
 #
 # One network reads forwards and one both ways. The second has about twice the parameters, so a third reads
-# forwards and is wider, so that it has the same number. Most letters end no word, so we count with the
-# **F-score**, the harmonic mean of precision (how many of the ends found are right) and recall (how many of
-# the true ends are found).
+# forwards and is wider by a factor of 1.55, which gives it about the same number. Most letters end no word,
+# so we count with the **F-score**, the F1 of chapter 11: the harmonic mean of precision (how many of the ends
+# found are right) and recall (how many of the true ends are found).
 
 # %%
 words = characters.split(" ")
@@ -364,7 +377,9 @@ for name, marks in {"as it is": y_tag, **found}.items():
 # ## The cheat
 #
 # So why not train a *language model* both ways? Nothing stops us: the builder takes `bidirectional=True`, the
-# loss falls, and the perplexity is a sensation.
+# loss falls, and the perplexity is a sensation. In the cheat each direction has half as many units as the
+# network that reads forwards, so it has no more parameters. Both are asked about new text, and we count the
+# last step of each window apart from all others.
 
 # %%
 shallow = settings.depths[0]
@@ -426,7 +441,8 @@ for name, model in {"forwards": networks[shallow], "both ways": cheat}.items():
 #
 # For a bidirectional "language model" on *The Time Machine*, with one layer of 256 units trained and measured
 # on the same characters, *Dive into Deep Learning* reports a perplexity of 1.1, and a text that goes on
-# *erererer*.
+# *erererer*. The other results have no outside reference. Their bands are wide, since they depend on the
+# book: the novel and the Python reference have bands of their own.
 
 # %%
 unseen, best, forwards = ((5.5, 11), (5.4, 7.5), (6, 12)) if book.is_real else ((7.5, 14), (7.3, 10), (7, 15))
