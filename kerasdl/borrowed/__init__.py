@@ -1,15 +1,52 @@
 """What do we use of others that they do not promise? Private names, and faults that we work round.
 
-:data:`ENTRIES` lists each, with the reason, the versions it was met in and the upstream issue; the functions
-below it are the one place where most are used. Each entry has a test of its name in tests/test_borrowed.py
+:data:`ENTRIES` lists each, with the reason, the versions it was met in and the upstream issue. The functions
+beside it are the one place where most are used. Each entry has a test of its name in tests/test_borrowed.py
 that fails on the day it is no longer needed. No other library is imported before a function needs it.
 """
 
-import contextlib
-import threading
-import warnings
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from kerasdl.borrowed.of_keras import (
+    build,
+    compile_arguments,
+    every_layer,
+    loss_from_record,
+    loss_record,
+    mask_of,
+    new_optimizer,
+    one_by_one,
+    optimized,
+    optimizer_settings,
+    producer,
+    rowwise_metric,
+    stock_draws,
+    torch_random,
+)
+from kerasdl.borrowed.of_sklearn import cloned, copy_request, safe_indexing
+
+__all__ = [
+    "ENTRIES",
+    "UNREPORTED",
+    "Entry",
+    "build",
+    "cloned",
+    "compile_arguments",
+    "copy_request",
+    "every_layer",
+    "loss_from_record",
+    "loss_record",
+    "mask_of",
+    "new_optimizer",
+    "one_by_one",
+    "optimized",
+    "optimizer_settings",
+    "producer",
+    "rowwise_metric",
+    "safe_indexing",
+    "stock_draws",
+    "torch_random",
+]
 
 UNREPORTED = "not reported upstream, as far as searched"
 
@@ -123,7 +160,10 @@ ENTRIES = {
         "https://github.com/keras-team/keras/issues/19308",
     ),
     "exporting": Entry(
-        "the name keras.src.export", "exported layers take Keras's loop; none is told in public", "keras 3.15"
+        "the name keras.src.export, of the modules that model.export runs in",
+        "an exported model takes Keras's own loop over time, since files know Keras's operations and not our "
+        "kernels; no layer is told in public that it is called for an export, so we look at its callers",
+        "keras 3.15",
     ),
     # Keras: faults.
     "loss_settings": Entry(
@@ -188,7 +228,10 @@ ENTRIES = {
     ),
     # PyTorch.
     "fused_lstm": Entry(
-        "torch._VF.lstm, gru, rnn_tanh, rnn_relu", "torch.nn's own take no weights of ours", "torch 2.13"
+        "torch._VF.lstm, gru, rnn_tanh and rnn_relu",
+        "torch's fused cells, which our layers run on Keras's weights; the public torch.nn.LSTM and its like "
+        "run them on parameters of their own alone",
+        "torch 2.13",
     ),
     "function_transforms": Entry(
         "torch._C._are_functorch_transforms_active",
@@ -222,178 +265,3 @@ ENTRIES = {
         "joblib 1.6",
     ),
 }
-
-
-def every_layer(model: Any) -> list[Any]:
-    """Return every layer of a model, those inside nested models and wrappers included."""
-    return list(model._flatten_layers(include_self=False))
-
-
-def optimized(optimizer: Any) -> list[Any]:
-    """Return the weights that an optimizer was built for, in the order of its slots."""
-    return list(optimizer._trainable_variables)
-
-
-def producer(tensor: Any) -> tuple[Any, list[Any]]:
-    """Return the operation that made a symbolic tensor, and the tensors that it was made from."""
-    operation, node, _ = tensor._keras_history
-    return operation, list(operation._inbound_nodes[node].input_tensors)
-
-
-_TURN = threading.RLock()
-
-
-@contextlib.contextmanager
-def stock_draws(seed: int | None) -> Iterator[None]:
-    """Let all that Keras's own layers draw inside the block obey a seed, and leave no trace of it after.
-
-    That is also what NumPy's global generator and PyTorch's draw. ``None`` changes nothing. These generators
-    are one for the process, so that threads enter the block in turn.
-    """
-    with _TURN:
-        if seed is None:
-            yield
-        else:
-            with _drawn_from(seed):
-                yield
-
-
-@contextlib.contextmanager
-def _drawn_from(seed: int) -> Iterator[None]:
-    import random
-
-    import keras
-    import numpy as np
-    from keras.src.backend.common import global_state
-
-    name = "global_seed_generator"
-    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    generator = global_state.get_global_attribute(name)
-    with contextlib.ExitStack() as stack:
-        if keras.backend.backend() == "torch":
-            import torch
-
-            stack.enter_context(torch.random.fork_rng(range(torch.cuda.device_count())))
-            torch.manual_seed(seed)
-        random.seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
-        global_state.set_global_attribute(name, None)
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(legacy)  # noqa: NPY002
-            global_state.set_global_attribute(name, generator)
-
-
-def mask_of(tensor: Any) -> Any:
-    """Return the mask that Keras keeps with a tensor, or None."""
-    return getattr(tensor, "_keras_mask", None)
-
-
-def build(model: Any, batch: Any) -> None:
-    """Make what a compiled model lacks before its first training step: variables of layers and metrics."""
-    model._symbolic_build(data_batch=batch)
-
-
-@contextlib.contextmanager
-def one_by_one(optimizer: Any) -> Iterator[None]:
-    """Let an optimizer move its variables one by one, by Keras's operations alone."""
-    stock = next(base for base in type(optimizer).__mro__ if base.__name__ == "BaseOptimizer")
-    names = ("_backend_update_step", "_apply_weight_decay")
-    for name in names:
-        setattr(optimizer, name, getattr(stock, name).__get__(optimizer))
-    try:
-        yield
-    finally:
-        for name in names:
-            delattr(optimizer, name)
-
-
-def rowwise_metric(metric: Any) -> tuple[Any, dict[str, Any]]:
-    """Return what gives one number a row of a metric that is their mean, and its settings."""
-    return metric._fn, dict(metric._fn_kwargs)
-
-
-def torch_random() -> Any:
-    """Return the module that holds Keras's dropout on PyTorch."""
-    from keras.src.backend.torch import random
-
-    return random
-
-
-def loss_record(loss: Any) -> tuple[type, dict[str, Any]]:
-    """Return a :class:`keras.losses.Loss` as its class and its attributes, which copy and pickle whole."""
-    return type(loss), dict(vars(loss))
-
-
-def loss_from_record(record: tuple[type, dict[str, Any]]) -> Any:
-    """Return the loss of a :func:`loss_record`, its settings as they were."""
-    kind, attributes = record
-    loss: Any = object.__new__(kind)
-    vars(loss).update(attributes)
-    return loss
-
-
-def cloned(argument: Any) -> Any:
-    """Return an estimator's argument as ``sklearn.clone`` copies it; a loss, optimizer or model as it is.
-
-    The copy of a loss may lack settings. Estimators change none of them, so clones can share them.
-    """
-    import keras
-    from sklearn.base import clone
-
-    if isinstance(argument, (keras.losses.Loss, keras.optimizers.Optimizer, keras.Model)):
-        return argument
-    return clone(argument, safe=False)
-
-
-def compile_arguments(model: Any) -> dict[str, Any]:
-    """Return what a model was compiled with: all made anew from its config, save for the loss.
-
-    The loss is the model's own, since its config may lack settings.
-    """
-    import keras
-
-    return keras.saving.deserialize_keras_object(model.get_compile_config()) | {"loss": model.loss}
-
-
-def new_optimizer(optimizer: Any) -> Any:
-    """Return a new optimizer of a name or with another's settings, under the one name that all have."""
-    import keras
-
-    name = {"name": "optimizer"}
-    if isinstance(optimizer, str):
-        return keras.optimizers.get({"class_name": optimizer, "config": name})
-    kind, settings = optimizer_settings(keras.optimizers.get(optimizer))
-    return kind.from_config(settings | name)
-
-
-def optimizer_settings(optimizer: Any) -> tuple[Any, dict[str, Any]]:
-    """Return an optimizer's class and what its ``from_config`` takes: a rate that changes as it is."""
-    import keras
-
-    public = getattr(keras.optimizers, type(optimizer).__name__, None)
-    # PyTorch has classes of its own for Keras's optimizers.
-    kind = public if public is not None and isinstance(optimizer, public) else type(optimizer)
-    rate = optimizer._learning_rate
-    if isinstance(rate, keras.Variable):
-        return kind, optimizer.get_config()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a rate which is a function can't be saved
-        return kind, optimizer.get_config() | {"learning_rate": rate}
-
-
-def safe_indexing(X: Any, rows: Any) -> Any:
-    """Return rows of an array, a DataFrame, a sparse matrix or a list."""
-    from sklearn.utils import _safe_indexing
-
-    return _safe_indexing(X, rows)
-
-
-def copy_request(source: Any, target: Any) -> None:
-    """Give a clone what ``set_fit_request`` and its like have asked for on the estimator it was made from."""
-    from copy import deepcopy
-
-    if hasattr(source, "_metadata_request"):
-        target._metadata_request = deepcopy(source._metadata_request)
