@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasdl import borrowed
+
 
 class StopOnNaN(keras.callbacks.Callback):
     """Raises when an epoch ends with a loss or metric that is NaN or infinite; stock Keras returns it.
@@ -33,7 +35,10 @@ def not_finite(name: str, value: float, where: str) -> FloatingPointError:
 
 
 class ResetState(keras.callbacks.Callback):
-    """Sets the states that :class:`kerasdl.layers.Carried` holds to zeros before each pass over the data."""
+    """Sets the states of :class:`kerasdl.layers.Carried` and of stateful layers to zeros before each pass.
+
+    Those inside nested models and wrappers, too.
+    """
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._reset()
@@ -45,8 +50,9 @@ class ResetState(keras.callbacks.Callback):
         self._reset()
 
     def _reset(self) -> None:
-        for layer in self.model.layers:
-            if hasattr(layer, "reset_state"):
+        for layer in borrowed.every_layer(self.model):
+            # A Bidirectional that holds no state raises where it is asked to reset it.
+            if hasattr(layer, "reset_state") and getattr(layer, "stateful", True):
                 layer.reset_state()
 
 

@@ -226,6 +226,18 @@ def test_training_carries_the_state_and_starts_each_pass_from_zeros(reader):
     assert tested == pytest.approx(expected, rel=1e-5)
 
 
+def test_states_inside_nested_models_and_wrappers_start_a_pass_from_zeros():
+    steps = keras.Input((None, 3), batch_size=2)
+    hidden = keras.layers.Bidirectional(layers.GRU(2, return_sequences=True))(steps)  # has none to reset
+    hidden = layers.Carried(layers.GRU(4, return_sequences=True, return_state=True))(hidden)
+    model = keras.Sequential([keras.Model(steps, hidden), keras.layers.Dense(1)])
+    x = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
+    first, later = (model.predict(x, verbose=0) for _ in range(2))
+    assert np.abs(later - first).max() > 1e-3
+    again = model.predict(x, verbose=0, callbacks=[training.ResetState()])
+    np.testing.assert_allclose(again, first, atol=1e-6)
+
+
 def test_the_gradient_ends_where_the_batch_does(reader):
     carried, fresh, x, y = reader
     carried.predict(x[:2], batch_size=2, verbose=0)
