@@ -35,13 +35,14 @@ class FastLoop:
         """Run the cell over time: see :meth:`kerasdl.layers.kernels.Kernel.recur`.
 
         Raises:
-            ValueError: features, states or their sizes that do not fit the layer; the message has both. On
-                PyTorch, a model of free length that is exported to ONNX.
+            ValueError: features, states or their sizes that do not fit the layer, or a mask of another number
+                of steps; the message has both. On PyTorch, a model of free length that is exported to ONNX.
         """
+        mask = mask[0] if isinstance(mask, (list, tuple)) else mask
+        _refuse_a_mask_of_other_steps(sequences, mask)
         if KERNEL is None or not KERNEL.serves(sequences):
             _refuse_a_step_for_any_length(self, sequences)
             return super().inner_loop(sequences, initial_state, mask, training)  # type: ignore[misc]
-        mask = mask[0] if isinstance(mask, (list, tuple)) else mask
         arithmetic = arithmetic_of(self.cell)
         # Left to Keras's loop: dropped states, a mask of its own for each gate, and a dropout of 1, which
         # some of its cells take for 0.
@@ -86,6 +87,21 @@ class FastLoop:
             last = ops.where(counts[:, -1], last, 0)
             outputs = ops.where(counts if self.return_sequences else counts[:, -1:], outputs, 0)
         return last, outputs, last_states
+
+
+def _refuse_a_mask_of_other_steps(sequences: Tensor, mask: Tensor | None) -> None:
+    """Refuse a mask of another number of steps: hardly a backend's loop can answer, and none in words.
+
+    Raises:
+        ValueError: it has.
+    """
+    if mask is None or len(mask.shape) < 2 or mask.shape[1] in (sequences.shape[1], None):
+        return
+    shape = tuple(sequences.shape)
+    if shape[1] is not None:
+        raise ValueError(
+            f"mask of shape {tuple(mask.shape)} does not fit sequences of shape {shape}: give {shape[:2]}"
+        )
 
 
 def _refuse_a_step_for_any_length(layer: Any, sequences: Tensor) -> None:

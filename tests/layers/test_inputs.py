@@ -5,6 +5,7 @@ changes what another test sees.
 """
 
 import os
+import re
 import subprocess
 import sys
 
@@ -117,6 +118,16 @@ def test_sizes_that_do_not_fit_are_named(name, features, states, message):
         layer(sequences(features=features), **arguments)
 
 
+@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("shape", [(3, 1), (1, 6), (3, 4, UNITS)])
+def test_a_mask_of_other_steps_is_named(name, shape):
+    layer = REGISTRY[name].layer(UNITS)
+    layer.build((None, None, FEATURES))
+    given = re.escape(f"mask of shape {shape} does not fit sequences of shape (3, 5, 4): give (3, 5)")
+    with pytest.raises(ValueError, match=given):
+        layer(sequences(), mask=keras.ops.ones(shape, "bool"))
+
+
 def test_the_number_of_states_is_named():
     layer = layers.LSTM(UNITS)
     with pytest.raises(ValueError, match=r"initial_state of shapes \(3, 3\) does not fit"):
@@ -160,6 +171,17 @@ def test_a_mask_with_an_axis_of_words_trains_where_it_does_in_stock():
 def test_a_dropout_of_1_drops_what_it_drops_in_stock(name):
     ours, stock = pair(name, dropout=1.0)
     assert close(ours(sequences(), training=True), to_numpy(stock(sequences(), training=True)), 1e-6)
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_a_layer_shows_all_that_it_was_made_with(name):
+    layer = REGISTRY[name].layer(UNITS)
+    config = layer.get_config()
+    shown = {key: getattr(layer, key) for key in config if key not in ("dtype", "seed", "implementation")}
+    plain = {key: value for key, value in shown.items() if isinstance(config[key], (bool, int, float, str))}
+    assert {key: getattr(value, "__name__", value) for key, value in plain.items()} == {
+        key: config[key] for key in plain
+    }
 
 
 def test_a_forgotten_batch_size_is_named():

@@ -19,6 +19,7 @@ from kerasdl import layers
 from kerasdl.layers.cells.base import REGISTRY
 
 on_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="concerns TensorFlow")
+on_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="concerns JAX")
 on_torch = pytest.mark.skipif(keras.backend.backend() != "torch", reason="concerns torch")
 
 SCRIPT = """
@@ -174,6 +175,36 @@ def test_a_function_that_xla_compiles_trains_as_the_tape_does(name):
         return tape.gradient(value, x)
 
     assert close(tf.function(slope, jit_compile=True)(x), slope(x), 1e-5)
+
+
+@on_torch
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's forward mode loads it
+@pytest.mark.parametrize("name", REGISTRY)
+def test_forward_mode_answers_for_inputs_and_is_refused_for_states(name):
+    import torch
+    from torch.autograd import forward_ad
+
+    layer, x = built(REGISTRY[name].layer), keras.ops.convert_to_tensor(inputs())
+    expected = torch.func.jvp(loop_of(name), (x,), (x,))[1]
+    with forward_ad.dual_level():
+        slope = forward_ad.unpack_dual(layer(forward_ad.make_dual(x, x))).tangent
+        assert close(slope.detach(), expected.detach(), 1e-5)
+        state = forward_ad.make_dual(torch.ones(2, 3), torch.ones(2, 3))
+        with pytest.raises(NotImplementedError, match=r"forward mode|forward AD"):
+            layer(x, initial_state=[state] * len(keras.tree.flatten(layer.state_size)))
+
+
+@on_jax
+@pytest.mark.parametrize("name", REGISTRY)
+def test_forward_mode_is_refused_with_the_way_out(name):
+    import jax
+
+    layer = built(REGISTRY[name].layer)
+    with pytest.raises(
+        NotImplementedError, match=r"forward mode is not written for this layer: use keras\.l"
+    ):
+        jax.jvp(layer, (inputs(),), (inputs(),))
+    assert np.isfinite(jax.hessian(lambda x: keras.ops.sum(layer(x) ** 2))(inputs())).all()
 
 
 @on_tensorflow

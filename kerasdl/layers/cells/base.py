@@ -22,6 +22,7 @@ Weights = Mapping[str, Tensor]  # by Keras's names, in Keras's layout; without t
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "linear")
 NAME_OF = {getattr(keras.activations, name): name for name in ACTIVATIONS}
 
+NO_FORWARD_MODE = "forward mode is not written for this layer: use keras.layers' own, or reverse mode"
 NO_SECOND_GRADIENT = (
     "neither the gradient of a gradient nor forward mode is written for this layer: use keras.layers' own"
 )

@@ -1,6 +1,7 @@
 """What do the cells that Keras lacks share? A layer that runs the cell over time, and weights for gates.
 
-:class:`CellLayer` is the base of their layers; :func:`add_gate_weights` makes a cell's weights.
+:class:`CellLayer` is the base of their layers, which show what is their cell's by :func:`of_cell`;
+:func:`add_gate_weights` makes a cell's weights.
 """
 
 from typing import Any, ClassVar
@@ -10,14 +11,15 @@ import keras
 from kerasdl.layers.recurrent import FastLoop
 
 
-def _of_cell(name: str) -> property:
+def of_cell(name: str) -> property:
+    """Return an attribute of a layer that is its cell's."""
     return property(lambda layer: getattr(layer.cell, name), doc=f"The cell's ``{name}``.")
 
 
 class CellLayer(FastLoop, keras.layers.RNN):
     """The layer of a cell that Keras lacks, with the arguments of its own recurrent layers.
 
-    A subclass names its cell.
+    A subclass names its cell, and shows those of the cell's arguments that no other cell has.
 
     Args:
         units: size of the state, at least 1.
@@ -71,15 +73,15 @@ class CellLayer(FastLoop, keras.layers.RNN):
         )
         self.input_spec = keras.layers.InputSpec(ndim=3)
 
-    units, use_bias = _of_cell("units"), _of_cell("use_bias")
-    activation, recurrent_activation = _of_cell("activation"), _of_cell("recurrent_activation")
-    dropout, recurrent_dropout = _of_cell("dropout"), _of_cell("recurrent_dropout")
-    kernel_initializer, kernel_regularizer = _of_cell("kernel_initializer"), _of_cell("kernel_regularizer")
-    recurrent_initializer = _of_cell("recurrent_initializer")
-    recurrent_regularizer = _of_cell("recurrent_regularizer")
-    bias_initializer, bias_regularizer = _of_cell("bias_initializer"), _of_cell("bias_regularizer")
-    kernel_constraint, bias_constraint = _of_cell("kernel_constraint"), _of_cell("bias_constraint")
-    recurrent_constraint = _of_cell("recurrent_constraint")
+    units, use_bias = of_cell("units"), of_cell("use_bias")
+    activation, recurrent_activation = of_cell("activation"), of_cell("recurrent_activation")
+    dropout, recurrent_dropout = of_cell("dropout"), of_cell("recurrent_dropout")
+    kernel_initializer, kernel_regularizer = of_cell("kernel_initializer"), of_cell("kernel_regularizer")
+    recurrent_initializer = of_cell("recurrent_initializer")
+    recurrent_regularizer = of_cell("recurrent_regularizer")
+    bias_initializer, bias_regularizer = of_cell("bias_initializer"), of_cell("bias_regularizer")
+    kernel_constraint, bias_constraint = of_cell("kernel_constraint"), of_cell("bias_constraint")
+    recurrent_constraint = of_cell("recurrent_constraint")
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -13,7 +13,7 @@ from keras import ops
 
 from kerasdl import checks
 from kerasdl.layers.cells.base import Arithmetic, Operations, Pair, Tensor, Tensors, Weights, register
-from kerasdl.layers.cells.own import CellLayer
+from kerasdl.layers.cells.own import CellLayer, of_cell
 
 FORMS = ("per_unit", "full")
 
@@ -190,6 +190,13 @@ class PeepholeLSTM(CellLayer):
 
     def __init__(self, units: int, form: str = "per_unit", **arguments: Any) -> None:
         super().__init__(units, form=form, **arguments)
+
+    form, unit_forget_bias = of_cell("form"), of_cell("unit_forget_bias")
+    peephole_initializer, peephole_regularizer = (
+        of_cell("peephole_initializer"),
+        of_cell("peephole_regularizer"),
+    )
+    peephole_constraint = of_cell("peephole_constraint")
 
 
 register("peephole", cell=PeepholeLSTMCell, arithmetic=PeepholeLSTMArithmetic, layer=PeepholeLSTM)

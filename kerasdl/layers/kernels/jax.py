@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from kerasdl.layers.cells.base import Arithmetic, Operations, Tensor, Tensors, Weights
+from kerasdl.layers.cells.base import NO_FORWARD_MODE, Arithmetic, Operations, Tensor, Tensors, Weights
 from kerasdl.layers.kernels.exports import exporting
 
 
@@ -76,7 +76,12 @@ def recur(
     layer: Any,
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
     """Run a cell over time: see :class:`kerasdl.layers.kernels.Kernel`."""
-    outputs, last = _recur(cell, sequences, x, tuple(states), dict(weights), mask)
+    try:
+        outputs, last = _recur(cell, sequences, x, tuple(states), dict(weights), mask)
+    except TypeError as error:
+        if "forward-mode" in str(error):
+            raise NotImplementedError(NO_FORWARD_MODE) from error
+        raise
     return last[0], outputs if sequences else last[0][:, None], list(last)
 
 

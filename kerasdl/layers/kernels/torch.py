@@ -239,16 +239,21 @@ class _Recurrence(torch.autograd.Function):
         every["kernel"] = OPS.outer(x.transpose(0, 1).flatten(0, 1), dz)
         return None, None, None, None, d_x, *d_states, *(every[name] for name in context.names)
 
+    @staticmethod
+    def jvp(context: Any, *tangents: Any) -> Any:  # of weights or states: those of x take Keras's loop
+        raise NotImplementedError(NO_SECOND_GRADIENT)
+
 
 def serves(x: Tensor) -> bool:
     """Return whether a call can be run here: see :class:`kerasdl.layers.kernels.Kernel`.
 
     A compiler or an exporter wants to see the operations; ``torch.func`` asks for rules that the pass here
-    lacks; autocast would have it compute in two precisions at once.
+    lacks, and so does forward mode; autocast would have it compute in two precisions at once.
     """
     return not (
         torch.compiler.is_compiling()
         or torch.jit.is_tracing()
+        or torch.autograd.forward_ad.unpack_dual(x).tangent is not None
         or torch._C._are_functorch_transforms_active()
         or torch.is_autocast_enabled(x.device.type)
     )
