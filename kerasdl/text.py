@@ -299,6 +299,10 @@ def sequential_windows(
 def one_hot(tokens: np.ndarray, size: int) -> np.ndarray:
     """Return ``(…, size)`` of float32, 1 at each token's number and 0 elsewhere.
 
+    Args:
+        tokens: whole numbers of any shape ``(…)``, from 0 to ``size`` − 1.
+        size: how many there are.
+
     Raises:
         ValueError: a number outside [0, size).
 

@@ -24,6 +24,13 @@ def agree(
 
     Returns:
         Whether their weights have the same shapes, so that the two were compared.
+
+    Example:
+        In a chapter, where ``chapter`` is its :class:`~kerasdl.course.Chapter`:
+
+        >>> by_hand = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])  # doctest: +SKIP
+        >>> agree(chapter, models.linear(3), by_hand, x)  # doctest: +SKIP
+        True
     """
     import numpy as np
     from keras import ops, tree

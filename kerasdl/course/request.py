@@ -157,6 +157,9 @@ def overrides(
         settings: each setting and its default.
         chapter: one of the course's own, whose settings have limits.
 
+    Returns:
+        The settings that the words name, and their new values.
+
     Raises:
         Refused: no ``=``, an unknown name, a value of another kind or beyond the setting's limits.
 

@@ -51,6 +51,10 @@ def fetch(name: str, progress: Progress | None = None) -> Found:
     Raises:
         ValueError: ``name`` is unknown.
         ConnectionError: no address gave the right file; the message names each and what it answered.
+
+    Example:
+        >>> fetch("time_machine").source  # doctest: +SKIP
+        'cache'
     """
     known = entry(name)
     home = files.cache() / name

@@ -67,6 +67,9 @@ def house_prices(download: bool = False) -> HousePrices:
     Args:
         download: fetch the real data into the cache first, where ``KERASDL_DATA`` does not hold them.
 
+    Returns:
+        A :class:`HousePrices`: tables of 79 columns, prices in dollars, and where they came from.
+
     Raises:
         ValueError: a file is damaged or does not hold the columns it should.
         FileNotFoundError: ``KERASDL_DATA`` holds one of the two files only.
@@ -100,6 +103,9 @@ def write_submission(path: str | Path, ids: np.ndarray, prices: np.ndarray) -> P
         ids: whole numbers ``(n,)``, each once.
         prices: dollars ``(n,)``, finite and positive.
 
+    Returns:
+        The file's path.
+
     Raises:
         ValueError: the two differ in length or shape, an id repeats, or a price is not finite and positive.
 
@@ -129,6 +135,12 @@ def check_submission(path: str | Path, ids: np.ndarray) -> np.ndarray:
 
     Raises:
         ValueError: other columns, missing, repeated or foreign ids, or a price not finite and positive.
+
+    Example:
+        >>> import tempfile
+        >>> path = write_submission(Path(tempfile.mkdtemp()) / "mine.csv", [1461, 1462], [120000, 150000.5])
+        >>> check_submission(path, [1462, 1461]).tolist()
+        [150000.5, 120000.0]
     """
     ids, table = _ids(ids), pd.read_csv(path)
     if list(table) != ["Id", "SalePrice"]:

@@ -105,9 +105,19 @@ def find(name: str, download: bool = False) -> Found:
 def verify(name: str) -> list[FileCheck]:
     """Check every file of a data set in every place that may hold it; a damaged one is reported, not raised.
 
+    Args:
+        name: ``"house_prices"``, ``"time_machine"`` or ``"fashion_mnist"``.
+
+    Returns:
+        One record for each file and place: in ``KERASDL_DATA`` where that is set, in the cache, and embedded.
+
     Raises:
         ValueError: ``name`` is unknown.
         NotADirectoryError: ``KERASDL_DATA`` is set and is not a folder.
+
+    Example:
+        >>> [(row.file, row.state) for row in verify("house_prices") if row.source == "embedded"]
+        [('house_prices_train.csv', 'ok'), ('house_prices_test.csv', 'ok')]
     """
     known, folder, cache = entry(name), data_folder(), files.cache() / name
     places = []
@@ -129,6 +139,10 @@ def status() -> list[Status]:
 
     Raises:
         NotADirectoryError: ``KERASDL_DATA`` is set and is not a folder.
+
+    Example:
+        >>> [row.name for row in status()]
+        ['house_prices', 'time_machine', 'fashion_mnist']
     """
     data_folder()
     rows = []

@@ -37,6 +37,9 @@ def book(download: bool = False) -> Book:
     Args:
         download: fetch the book into the cache first, where ``KERASDL_DATA`` does not hold it.
 
+    Returns:
+        A :class:`Book`: its title, its text, and where it came from.
+
     Raises:
         ValueError: the file is damaged.
         NotADirectoryError: ``KERASDL_DATA`` is not a folder.

@@ -53,21 +53,42 @@ def use(devices: int) -> None:
 
 
 def count() -> int:
-    """Return how many devices a model trains on."""
+    """Return how many devices a model trains on: 1, until :func:`use` says more.
+
+    Example:
+        >>> count()
+        1
+    """
     return _count
 
 
 def first() -> bool:
-    """Return whether this process is the one that speaks and writes: on PyTorch, each device is a process."""
+    """Return whether this process is the one that speaks and writes: on PyTorch, each device is a process.
+
+    Example:
+        >>> if first():
+        ...     print("trained")
+        trained
+    """
     return _count == 1 or _module().first()
 
 
 def spread(model: keras.Model) -> None:
     """Make a compiled model's training step share each batch out; :func:`kerasdl.training.fit` calls it.
 
+    Args:
+        model: compiled; it is changed in place. On one device it stays as it is.
+
     Raises:
         ValueError: the model normalises over the batch, of which each device would see a part; or its loss is
             not a mean over rows.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> spread(model)
+        >>> "train_step" in vars(model)  # one device: Keras's own step
+        False
     """
     if _count == 1:
         return
@@ -85,7 +106,12 @@ def spread(model: keras.Model) -> None:
 
 
 def callbacks() -> list[keras.callbacks.Callback]:
-    """Return the callbacks that a training needs so that its history is that of all devices."""
+    """Return the callbacks that a training needs so that its history is that of all devices.
+
+    Example:
+        >>> callbacks()  # one device needs none
+        []
+    """
     return [] if _count == 1 else _module().callbacks()
 
 

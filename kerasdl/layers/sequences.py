@@ -142,6 +142,16 @@ class Carried(keras.layers.Wrapper):
     Raises:
         ValueError: a layer that does not return both, an input whose batch size is left open, or, on a call,
             a batch of another size.
+
+    Example:
+        >>> from kerasdl import layers
+        >>> layer = Carried(layers.GRU(4, return_sequences=True, return_state=True))
+        >>> once, again = layer(ops.ones((2, 5, 3))), layer(ops.ones((2, 5, 3)))
+        >>> bool(ops.all(once[:, 0] == again[:, 0]))  # the second began where the first had ended
+        False
+        >>> layer.reset_state()
+        >>> bool(ops.all(once == layer(ops.ones((2, 5, 3)))))
+        True
     """
 
     def __init__(self, layer: keras.layers.Layer, **kwargs: Any) -> None:

@@ -103,8 +103,11 @@ def many_to_one(
 ) -> keras.Model:
     """Return a network that answers at the end: ``(batch, time, features)`` to ``(batch, outputs)``.
 
-    The arguments are those of :func:`recurrent_stack`, and ``outputs``, the size of the linear output: a
-    classifier's logits (train it with ``from_logits=True``) or a regression's values.
+    Args:
+        features: numbers a step.
+        outputs: size of the linear output: a classifier's logits (train it with ``from_logits=True``) or a
+            regression's values.
+        cell, units, layers, bidirectional, dropout, mask_value: as in :func:`recurrent_stack`.
 
     Raises:
         ValueError: as :func:`recurrent_stack`.
@@ -129,9 +132,13 @@ def many_to_many(
 ) -> keras.Model:
     """Return a network that answers at each step: ``(batch, time, features)`` to ``(batch, time, outputs)``.
 
-    The arguments are those of :func:`many_to_one`. Where steps are masked, Keras's losses leave them
-    out; its metrics do on TensorFlow and PyTorch, on JAX (keras 3.15) only ``weighted_metrics`` with the
-    mask as ``sample_weight``.
+    Where steps are masked, Keras's losses leave them out; its metrics do on TensorFlow and PyTorch, on JAX
+    (keras 3.15) only ``weighted_metrics`` with the mask as ``sample_weight``.
+
+    Args:
+        features: numbers a step.
+        outputs: size of the linear output at each step.
+        cell, units, layers, bidirectional, dropout, mask_value: as in :func:`recurrent_stack`.
 
     Raises:
         ValueError: as :func:`recurrent_stack`.

@@ -116,6 +116,11 @@ def fold_spread(
         scores: model → the ``scores`` table of :class:`kerasdl.selection.CrossValidation`.
         ylabel: name and unit of the score.
         reference: label → height of a thin horizontal line.
+
+    Example:
+        >>> scores = pd.DataFrame({"train": [0.1, 0.2], "valid": [0.3, 0.5]}, index=[1, 2])
+        >>> fold_spread({"linear": scores}, "RMSE").axes[0].get_ylabel()
+        'RMSE'
     """
     sides = {"train": "training part", "valid": "validation part"}
     table = pd.concat(scores, names=["model", "fold"]).reset_index()

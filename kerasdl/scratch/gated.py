@@ -31,6 +31,14 @@ class GRU(Recurrent):
         reset_after: whether the reset gate acts after the multiplication by U_h.
 
     ``GRU(*keras.layers.GRU(...).get_weights())`` computes the same.
+
+    Raises:
+        ValueError: a weight of a shape that does not fit the others.
+
+    Example:
+        >>> layer = GRU.random(features=3, units=4, seed=0)
+        >>> layer.forward(np.ones((2, 5, 3))).shape, layer.parameters["bias"].shape
+        ((2, 5, 4), (2, 12))
     """
 
     def __init__(
@@ -106,6 +114,14 @@ class MGU(Recurrent):
         bias: ``(2 · units,)``.
 
     ``MGU(*kerasdl.layers.MGU(...).get_weights())`` computes the same.
+
+    Raises:
+        ValueError: a weight of a shape that does not fit the others.
+
+    Example:
+        >>> layer = MGU.random(features=3, units=4, seed=0)
+        >>> layer.forward(np.ones((2, 5, 3))).shape, layer.parameters["bias"].shape
+        ((2, 5, 4), (8,))
     """
 
     def __init__(self, kernel: ArrayLike, recurrent_kernel: ArrayLike, bias: ArrayLike) -> None:
@@ -153,6 +169,16 @@ class LSTM(Recurrent):
         bias: ``(4 · units,)``.
 
     ``LSTM(*keras.layers.LSTM(...).get_weights())`` computes the same. The state is ``(h, c)``.
+
+    Raises:
+        ValueError: a weight of a shape that does not fit the others.
+
+    Example:
+        >>> layer = LSTM.random(features=3, units=4, seed=0)
+        >>> outputs = layer.forward(np.ones((2, 5, 3)))
+        >>> h, c = layer.final_state
+        >>> np.array_equal(outputs[:, -1], h), c.shape
+        (True, (2, 4))
     """
 
     states = 2
@@ -217,6 +243,15 @@ class PeepholeLSTM(LSTM):
         form: ``"per_unit"`` or ``"full"``.
 
     With a peephole kernel of zeros it is an `LSTM`.
+
+    Raises:
+        ValueError: an unknown form, or a weight of a shape that does not fit the others.
+
+    Example:
+        >>> x = np.ones((2, 5, 3))
+        >>> seeing, plain = PeepholeLSTM.random(3, 4, seed=0), LSTM.random(3, 4, seed=0)
+        >>> np.array_equal(seeing.forward(x), plain.forward(x))  # peepholes begin at 0
+        True
     """
 
     def __init__(

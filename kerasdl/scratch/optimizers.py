@@ -21,6 +21,18 @@ class Optimizer:
 
     Args:
         learning_rate: η, at least 0; the attribute may be changed between updates.
+
+    Raises:
+        ValueError: a learning rate below 0.
+
+    Example:
+        >>> class Sign(Optimizer):
+        ...     def step(self, gradient):
+        ...         return -self.learning_rate * np.sign(gradient)
+        >>> w = {"w": np.array([1.0, 1.0])}
+        >>> Sign(learning_rate=0.5).update(w, {"w": np.array([0.01, -20.0])})
+        >>> w["w"].tolist()
+        [0.5, 1.5]
     """
 
     slots: Mapping[str, float] = {}
@@ -50,17 +62,17 @@ class Optimizer:
                 raise TypeError(f"parameter {name} is not an array of floats: only these change in place")
             if np.shape(gradients[name]) != weights.shape:
                 raise ValueError(f"gradient {np.shape(gradients[name])} does not fit {name} {weights.shape}")
-            checks.finite(f"the gradient of {name}", gradients[name])
+            if not np.isfinite(gradients[name]).all():
+                checks.finite(f"the gradient of {name}", gradients[name])  # raises
         shapes = {name: weights.shape for name, weights in parameters.items()}
         if self._shapes not in (None, shapes):
             raise ValueError("parameters have other names or shapes than before: make a new optimizer")
         self._shapes = shapes
         self.iterations += 1
         for name, weights in parameters.items():
-            memory = self.memory.setdefault(
-                name, {slot: np.full_like(weights, start) for slot, start in self.slots.items()}
-            )
-            weights += self.step(np.asarray(gradients[name], dtype=weights.dtype), **memory)
+            if name not in self.memory:
+                self.memory[name] = {slot: np.full_like(weights, start) for slot, start in self.slots.items()}
+            weights += self.step(np.asarray(gradients[name], dtype=weights.dtype), **self.memory[name])
 
     def step(self, *args: Any, **slots: Any) -> np.ndarray:
         """Change the slots for a gradient ``(…)`` in place; return what to add to the weights, ``(…)``."""
@@ -213,6 +225,9 @@ class Adam(Optimizer):
         beta_1: β₁ in [0, 1), the share of the mean that is kept.
         beta_2: β₂ in [0, 1), the share of the mean square that is kept.
         epsilon: ε̂, above 0.
+
+    Raises:
+        ValueError: a share outside [0, 1), a rate below 0, or an ε̂ that is not above 0.
 
     Example:
         >>> w, optimizer = {"w": np.array([1.0])}, Adam(learning_rate=0.1)

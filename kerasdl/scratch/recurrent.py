@@ -23,9 +23,24 @@ class Recurrent(Layer):
     saved) -> (gradient of x, gradients of the state)``, which *adds* to ``gradients``. The first array of the
     state is the output.
 
+    Args:
+        **parameters: name → weights; among them ``kernel`` ``(features, …)`` and ``recurrent_kernel``
+            ``(units, …)``, which say how wide the layer is.
+
     Attributes:
         final_state: after ``forward``, the state behind the last step, each ``(batch, units)``.
         initial_gradient: after ``backward``, the gradient with respect to the initial state.
+
+    Raises:
+        ValueError: one of the two kernels is not a matrix.
+
+    Example:
+        >>> class Sum(Recurrent):
+        ...     def step(self, x, state):
+        ...         return (state[0] + x @ self.parameters["kernel"],), (x,)
+        >>> layer = Sum(kernel=np.ones((1, 1)), recurrent_kernel=np.ones((1, 1)))
+        >>> layer.forward([[[1.0], [2.0], [3.0]]]).ravel().tolist()
+        [1.0, 3.0, 6.0]
     """
 
     states = 1  # h; an LSTM has h and c

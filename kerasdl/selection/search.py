@@ -169,9 +169,23 @@ def halving_search(
         first, last: its value in the first heat, and the most in any.
         factor: how many times more of it the next heat has, and how many times fewer settings.
 
+    Returns:
+        A :class:`GridSearch`, whose tables have every setting of every heat; ``best`` is the last heat's.
+
     Raises:
         ValueError: sizes that can't be meant, and as :func:`grid_search`.
         FloatingPointError, FoldsLost: as :func:`grid_search`.
+
+    Example:
+        >>> import numpy as np
+        >>> from sklearn.ensemble import RandomForestRegressor
+        >>> X = np.arange(40.0)[:, None]
+        >>> race = halving_search(
+        ...     RandomForestRegressor(random_state=0), X, X[:, 0], {"max_depth": [1, 2, 8]}, cv=4,
+        ...     resource="n_estimators", first=2, last=6,
+        ... )
+        >>> race.table.groupby("heat").size().tolist()  # three settings of 2 trees, then one of 6
+        [3, 1]
     """
     settings = list(ParameterGrid(grid))
     amount = checks.positive_int("first", first)

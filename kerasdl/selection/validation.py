@@ -69,8 +69,19 @@ def log_rmse(estimator: BaseEstimator, X: Any, y: Any) -> float:
 
     Predictions below 1 count as 1, as in Kaggle's house-price competition entries by linear models.
 
+    Args:
+        estimator: fitted.
+        X: rows for it.
+        y: targets ``(rows,)``, above 0.
+
     Raises:
         ValueError: a target that is not positive.
+
+    Example:
+        >>> from sklearn.dummy import DummyRegressor
+        >>> X, y = np.zeros((2, 1)), np.array([100.0, 100.0])
+        >>> round(log_rmse(DummyRegressor(strategy="constant", constant=110.0).fit(X, y), X, y), 4)  # ln 1.1
+        0.0953
     """
     y = np.asarray(y, float)
     if not (y > 0).all():
@@ -124,6 +135,10 @@ def cross_validate(
             ``validation_split``.
         vectorize: whether to train all folds at once: True, False, or ``"auto"``, where it can be done.
         return_estimators: whether to keep each fold's fitted estimator.
+
+    Returns:
+        A :class:`CrossValidation`: scores, a row a fold; predictions for the rows that each fold left out;
+        and what else is known of each training.
 
     Raises:
         ValueError: lengths that differ, a fold with an empty side or without one of the classes;

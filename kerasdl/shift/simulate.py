@@ -78,6 +78,10 @@ def covariate_shift(
     Returns:
         A :class:`CovariateShift`.
 
+    Raises:
+        ValueError: a share outside its limits, a direction of another length or along which nothing varies,
+            or a draw that puts every row on one side.
+
     Example:
         >>> X = np.random.default_rng(0).normal(size=(500, 2))
         >>> made = covariate_shift(X, direction=[1, 0], random_state=0)
@@ -127,6 +131,10 @@ def label_shift(y: Any, prior: Any, size: int | None = None, *, random_state: An
 
     Returns:
         A :class:`LabelShift`.
+
+    Raises:
+        ValueError: shares that are negative, do not sum to 1, or are not one for each class; a label that
+            ``y`` never holds.
 
     Example:
         >>> y = np.repeat(["cat", "dog"], 50)
@@ -181,6 +189,9 @@ def concept_shift(
 
     Returns:
         A :class:`ConceptShift`.
+
+    Raises:
+        ValueError: a length below 1, one class alone and no ``mapping``, or a label that ``y`` never holds.
 
     Example:
         >>> made = concept_shift([0, 1] * 50, before=3, after=2, random_state=0)

@@ -168,8 +168,15 @@ def _train(
 def reports(epochs: int, report_every: int) -> int:
     """Return how many rows the history of a training has.
 
+    Args:
+        epochs, report_every: as in :func:`fit`.
+
     Raises:
         ValueError: a number below 1, or ``report_every`` does not divide ``epochs``.
+
+    Example:
+        >>> reports(epochs=100, report_every=20)
+        5
     """
     if checks.positive_int("epochs", epochs) % checks.positive_int("report_every", report_every):
         raise ValueError(f"report_every={report_every} does not divide epochs={epochs}: choose one that does")

@@ -17,6 +17,14 @@ class StopOnNaN(keras.callbacks.Callback):
 
     Args:
         passes: over the data between two calls, which count as that many epochs.
+
+    Raises:
+        FloatingPointError: at the end of such an epoch; the message names what is not finite, and the epoch.
+
+    Example:
+        >>> StopOnNaN().on_epoch_end(0, {"loss": 0.5, "mae": float("nan")})
+        Traceback (most recent call last):
+        FloatingPointError: mae is nan after epoch 1: lower the learning rate, or clip the gradient
     """
 
     def __init__(self, passes: int = 1):
@@ -38,6 +46,18 @@ class ResetState(keras.callbacks.Callback):
     """Sets the states of :class:`kerasdl.layers.Carried` and of stateful layers to zeros before each pass.
 
     Those inside nested models and wrappers, too.
+
+    Example:
+        >>> from kerasdl import layers
+        >>> inputs = keras.Input((5, 3), batch_size=2)
+        >>> layer = layers.Carried(layers.GRU(4, return_sequences=True, return_state=True))
+        >>> model = keras.Model(inputs, layer(inputs))
+        >>> _ = model(np.ones((2, 5, 3), "float32"))
+        >>> reset = ResetState()
+        >>> reset.set_model(model)
+        >>> reset.on_epoch_begin(0)
+        >>> float(keras.ops.max(layer.states[0]))
+        0.0
     """
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -80,8 +100,18 @@ def check_arrays(x: Any, y: Any) -> Any:
 def check_targets(model: keras.Model, y: np.ndarray) -> None:
     """Refuse targets ``(n,)`` against outputs ``(n, 1)``, which some losses broadcast to ``(n, n)``.
 
+    Args:
+        model: built; of one with several outputs nothing is asked.
+        y: targets ``(n, …)``.
+
     Raises:
         ValueError: the shapes are those; the message gives the mend.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        >>> check_targets(model, np.zeros(8))
+        Traceback (most recent call last):
+        ValueError: y has shape (8,), the model's output (None, 1): give y[:, None]
     """
     output = getattr(model, "output_shape", None)
     if isinstance(output, tuple) and len(output) == 2 and output[1] == 1 and np.ndim(y) == 1:

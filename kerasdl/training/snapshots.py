@@ -13,8 +13,24 @@ def snapshot(model: keras.Model) -> list[tuple]:
     put back with :func:`restore` trains again without a new trace, and without the memory that a fresh
     model for each run would leave behind.
 
+    Args:
+        model: compiled and built.
+
+    Returns:
+        (variable, its value as NumPy), one pair for each.
+
     Raises:
         ValueError: the model has no weights yet.
+
+    Example:
+        >>> import numpy as np
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> start, before = snapshot(model), model.get_weights()[0]
+        >>> _ = model.fit(np.ones((8, 3)), np.ones((8, 1)), verbose=0)
+        >>> restore(start)
+        >>> np.array_equal(model.get_weights()[0], before)
+        True
     """
     if not model.built:
         raise ValueError(f"model={model.name!r} has no weights yet: begin it with keras.Input, or build it")
@@ -24,6 +40,19 @@ def snapshot(model: keras.Model) -> list[tuple]:
 
 
 def restore(state: list[tuple]) -> None:
-    """Put each variable of a :func:`snapshot` back to its value."""
+    """Put each variable of a :func:`snapshot` back to its value.
+
+    Args:
+        state: what :func:`snapshot` returned; it can be put back any number of times.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, bias_initializer="ones")])
+        >>> model.compile("sgd", "mse")
+        >>> start = snapshot(model)
+        >>> _ = model.layers[0].bias.assign([5.0])
+        >>> restore(start)
+        >>> model.get_weights()[1].tolist()
+        [1.0]
+    """
     for variable, value in state:
         variable.assign(value)

@@ -57,6 +57,11 @@ class MGUCell(keras.layers.GRUCell):
 
     Weights, in this order, columns f, h: ``kernel`` ``(features, 2 · units)``, ``recurrent_kernel``
     ``(units, 2 · units)``, ``bias`` ``(2 · units,)``.
+
+    Example:
+        >>> h, states = MGUCell(4)(ops.ones((2, 3)), [ops.zeros((2, 4))])
+        >>> tuple(h.shape), len(states)
+        ((2, 4), 1)
     """
 
     def __init__(self, units: int, **kwargs: Any) -> None:

@@ -79,11 +79,25 @@ class PeepholeLSTMArithmetic(Arithmetic):
 
 @keras.saving.register_keras_serializable("kerasdl")
 class PeepholeLSTMCell(keras.layers.LSTMCell):
-    """One step of :class:`PeepholeLSTM`: the arguments are the layer's, the states are ``[h, c]``.
+    """One step of :class:`PeepholeLSTM`: the states are ``[h, c]``.
 
     Weights, in this order: ``kernel`` ``(features, 4 · units)`` and ``recurrent_kernel``
     ``(units, 4 · units)``, columns i, f, c, o as in Keras; ``bias`` ``(4 · units,)``; ``peephole_kernel``,
     ``(3, units)`` with rows i, f, o, or in full ``(units, 3 · units)`` with columns i, f, o.
+
+    Args:
+        units: size of h and of c.
+        form: ``"per_unit"`` or ``"full"``, as in the layer.
+        peephole_initializer, peephole_regularizer, peephole_constraint: of ``peephole_kernel``.
+        **kwargs: those of :class:`keras.layers.LSTMCell`.
+
+    Raises:
+        ValueError: an unknown form.
+
+    Example:
+        >>> h, states = PeepholeLSTMCell(4)(ops.ones((2, 3)), [ops.zeros((2, 4)), ops.zeros((2, 4))])
+        >>> tuple(h.shape), len(states)
+        ((2, 4), 2)
     """
 
     def __init__(

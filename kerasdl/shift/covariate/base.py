@@ -22,6 +22,16 @@ class DensityRatio(BaseEstimator):
     A subclass has ``_fit(X_source, X_target)``, which returns the raw weights of the encoded source rows, and
     ``_predict(X)``, which returns those of other rows on the same scale.
 
+    Example:
+        >>> from kerasdl import shift
+        >>> rng = np.random.default_rng(0)
+        >>> ratio = shift.ULSIF().fit(rng.normal(0.0, 1, (200, 1)), rng.normal(0.5, 1, (200, 1)))
+        >>> isinstance(ratio, DensityRatio), round(float(ratio.weights_.mean()), 6)
+        (True, 1.0)
+        >>> low, high = ratio.predict_weights([[-1.0], [1.0]])  # the target lies to the right
+        >>> bool(low < high)
+        True
+
     Attributes:
         weights_: weights of the source rows ``(rows,)``, mean 1.
         effective_sample_size_: (Σw)² / Σw².

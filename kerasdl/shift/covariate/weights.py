@@ -50,6 +50,15 @@ def diagnose(w: np.ndarray, X_source: np.ndarray, X_target: np.ndarray) -> dict[
         ``imbalance_before`` and ``imbalance_after``: the largest standardised difference of a column's mean
         between source and target, unweighted and weighted, in units of √((s² source + s² target) / 2); below
         0.1 is usually called balanced (Austin 2011, sec. "Assessing balance").
+
+    Raises:
+        ValueError: weights below 0 or all 0, or of another number than the source has rows.
+
+    Example:
+        >>> source, target = np.array([[0.0], [1.0]]), np.array([[1.0], [1.0], [0.0], [1.0]])
+        >>> found = diagnose(np.array([1.0, 3.0]), source, target)
+        >>> [round(found[name], 6) for name in ("effective_fraction", "max_weight", "imbalance_after")]
+        [0.8, 1.5, 0.0]
     """
     w = allowed.weights("w", w)
     checks.same_length(w=w, X_source=X_source)
