@@ -17,7 +17,6 @@ notebook ``course.notebook("--fast")``, in a cell above, says the same.
 import atexit
 import contextlib
 import inspect
-import io
 import os
 import re
 import shutil
@@ -39,12 +38,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from kerasdl import backends, files, names
 from kerasdl.course import (
     compiled,
+    described,
     mistakes,
+    picture,
     precision,
     reached,
     request,
     results,
-    shown,
     signals,
     syllabus,
     tables,
@@ -106,6 +106,11 @@ class Chapter:
             the program with this one line.
         ModuleNotFoundError: no backend, or not the one asked for, is installed; likewise.
         OSError: the folder for results is a file, or can't be written; likewise.
+
+    Example:
+        >>> chapter = Chapter("waves", settings={"epochs": 100}, fast={"epochs": 5})  # doctest: +SKIP
+        >>> chapter.settings.epochs  # doctest: +SKIP
+        100
     """
 
     def __init__(self, name: str, settings: dict[str, Any], fast: dict[str, Any] | None = None):
@@ -196,20 +201,19 @@ class Chapter:
             figure: made with :mod:`kerasdl.plots` or with pyplot.
             shows: what is to be seen in it, in a sentence: printed, and kept for those who cannot see it.
         """
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=150, metadata={"Description": shows} if shows else None)
-        files.write(self.folder / f"{name}.png", buffer.getvalue())
+        drawn = picture.png(figure, shows)
+        files.write(self.folder / f"{name}.png", drawn)
         self._result.figures[name] = shows
         if _in_notebook():
             from IPython.display import Image, display
 
             # A figure made without pyplot has no picture of its own there.
             width, _ = figure.get_size_inches() * figure.dpi
-            display(Image(buffer.getvalue(), width=round(width), alt=shows or name))
+            display(Image(drawn, width=round(width), alt=shows or name))
             if shows:
                 print(shows)
             return
-        with _shown("figure", name=name, alt=shown.described(figure, shows)):
+        with _shown("figure", name=name, alt=described.described(figure, shows)):
             print(f"figure: {self._final / name}.png" + (f"\n  {shows}" if shows else ""))
 
     def table(self, table: "pd.DataFrame | pd.Series", name: str = "", digits: int = 4) -> None:

@@ -9,13 +9,10 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from kerasdl import files
 from kerasdl.course import cells, reached
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 FILE = "shown.json"
 
@@ -76,24 +73,6 @@ class Recorder:
             outputs[-1]["text"] += output["text"]
         else:
             outputs.append(output)
-
-
-def described(figure: "Figure", shows: str = "") -> str:
-    """Return what a figure shows, for those who cannot see it: the sentence given, and what its panels say.
-
-    Example:
-        >>> from kerasdl import plots
-        >>> described(plots.lines({"train": ([1, 2], [3, 4]), "test": ([1, 2], [5, 6])}, "epoch", "loss"))
-        'loss against epoch: train, test'
-    """
-    said = [shows.rstrip(". ")] if shows else []
-    for ax in figure.axes:
-        sides = " against ".join(side for side in (ax.get_ylabel(), ax.get_xlabel()) if side)
-        lines = ", ".join(dict.fromkeys(ax.get_legend_handles_labels()[1]))
-        said.append(
-            ": ".join(part for part in (ax.get_title() or ax.get_title("left"), sides, lines) if part)
-        )
-    return " ".join("; ".join(dict.fromkeys(part for part in said if part)).split())
 
 
 def load(folder: Path) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2))]
 MARKERS = ["o", "s", "^", "D", "v", "P"]
 REFERENCE: dict[str, Any] = {"color": "0.45", "linewidth": 1, "linestyle": (0, (1, 1.5)), "zorder": 1}
 WIDEST = 9.6  # inches
+DPI = 150.0  # dots an inch of a chapter's files: what is measured for them is drawn as it was measured
 
 
 @contextlib.contextmanager
@@ -69,7 +70,8 @@ def canvas(
         yield figure, axes
         for ax in axes.flat:
             sns.despine(ax=ax)
-        _clear_legends(figure, axes)
+        if any(ax.get_legend() for ax in axes.flat):
+            _clear_legends(figure, axes)
 
 
 def figure_of(ax: Axes) -> Figure:
@@ -82,6 +84,9 @@ def colours(*names: str) -> dict[str, Colour]:
 
     Args:
         *names: of the things, as the labels of curves name them; more than the palette has share its colours.
+
+    Returns:
+        name → colour.
 
     Example:
         >>> cells = colours("RNN", "GRU", "LSTM")
@@ -99,6 +104,11 @@ def looks(labels: Iterable[str], pinned: Mapping[str, Colour] | None = None) -> 
     Args:
         labels: in their order.
         pinned: label → colour, as :func:`colours` gives it.
+
+    Example:
+        >>> both = looks(["train", "test"])
+        >>> both["train"]["linestyle"], both["test"]["linestyle"]
+        ('-', '--')
     """
     labels, pinned = list(labels), dict(pinned or {})
     free = [colour for colour in PALETTE if colour not in pinned.values()] or PALETTE
@@ -131,25 +141,32 @@ def name_places(ax: Axes, places: Sequence[float]) -> None:
 
 
 def _clear_legends(figure: Figure, axes: np.ndarray) -> None:
-    """Move every legend that lies over what its panel shows out of that panel."""
-    if not any(ax.get_legend() for ax in axes.flat):
+    """Lay the figure out, and move every legend that lies over what its panel shows out of that panel."""
+    own, engine = figure.get_dpi(), figure.get_layout_engine()
+    figure.set_dpi(DPI)
+    if engine:
+        engine.execute(figure)
+    covering = [ax for ax in axes.flat if (one := ax.get_legend()) and _covers(ax, one.get_window_extent())]
+    for ax in covering:
+        _move_out(ax, figure, alone=axes.size == 1)
+    figure.set_dpi(own)
+    # Laid out as it is now, until something is changed: that makes it stale.
+    figure.stale = bool(covering)
+
+
+def _move_out(ax: Any, figure: Figure, alone: bool) -> None:
+    """Move a legend beside a panel that stands alone, else below: the figure grows, the panel does not."""
+    legend = ax.get_legend()
+    if alone and figure.get_figwidth() + (extra := _inches(legend, figure)) <= WIDEST:
+        figure.set_figwidth(figure.get_figwidth() + extra)
+        legend.set_loc("center left")
+        legend.set_bbox_to_anchor((1.0, 0.5), transform=ax.transAxes)
         return
-    figure.draw_without_rendering()
-    for ax in axes.flat:
-        legend = ax.get_legend()
-        if legend is None or not _covers(ax, legend.get_window_extent()):
-            continue
-        # Beside a panel there is room in a figure of one: the figure grows, and the panel keeps its size.
-        if axes.size == 1 and figure.get_figwidth() + (extra := _inches(legend, figure)) <= WIDEST:
-            figure.set_figwidth(figure.get_figwidth() + extra)
-            legend.set_loc("center left")
-            legend.set_bbox_to_anchor((1.0, 0.5), transform=ax.transAxes)
-            continue
-        below = (ax.get_window_extent().y0 - ax.xaxis.get_tightbbox().y0) / figure.dpi
-        figure.set_figheight(figure.get_figheight() + legend.get_window_extent().height / figure.dpi)
-        legend.set_loc("upper center")
-        drop = ScaledTranslation(0, -below, figure.dpi_scale_trans)
-        legend.set_bbox_to_anchor((0.5, 0.0), transform=ax.transAxes + drop)
+    below = (ax.get_window_extent().y0 - ax.xaxis.get_tightbbox().y0) / figure.dpi
+    figure.set_figheight(figure.get_figheight() + legend.get_window_extent().height / figure.dpi)
+    legend.set_loc("upper center")
+    drop = ScaledTranslation(0, -below, figure.dpi_scale_trans)
+    legend.set_bbox_to_anchor((0.5, 0.0), transform=ax.transAxes + drop)
 
 
 def _inches(legend: Any, figure: Figure) -> float:

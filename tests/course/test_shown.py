@@ -114,7 +114,7 @@ def test_a_chapter_shows_tables_and_figures_as_such(run, tmp_path, monkeypatch):
     assert curve == {
         "kind": "figure",
         "name": "curve",
-        "alt": "It falls; Learning: loss against epoch: train",
+        "alt": "It falls. Learning: loss against epoch: train rises from 3 to 4.",
     }
 
 
