@@ -54,7 +54,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="tensorflow, jax, torch, or all that are installed; default: the one configured or installed",
     )
     parser.add_argument(
-        "--devices", type=_whole, default=1, metavar="N", help="share every batch out among N devices"
+        "--devices", type=whole, default=1, metavar="N", help="share every batch out among N devices"
     )
     parser.add_argument(
         "--out",
@@ -141,7 +141,7 @@ def _parse_words(words: Sequence[str], program: str) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def _whole(text: str) -> int:
+def whole(text: str) -> int:
     if re.fullmatch(r"\d+", text) and int(text) > 0:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")

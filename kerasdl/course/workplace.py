@@ -22,6 +22,7 @@ from kerasdl import files
 
 KINDS = ("full", "fast", "changed")
 FAILED = "failed"
+LOG = "output.txt"  # in a chapter's folder: all that it printed
 _FRESH, _RUN, _BEFORE = ".new-", ".run-", "before"
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EACCES)  # the last one on Windows
 ATTEMPTS = 100  # at taking a name that other runs take as well

@@ -214,7 +214,7 @@ def test_an_unknown_command_gives_the_nearest(word, capsys):
 
 @pytest.fixture
 def start(tmp_path):
-    """start(folder) runs a course in a process of its own, and returns when its endless chapter waits."""
+    """start(folder) runs a course in a process of its own, until its endless chapter alone is left."""
 
     def begin(folder):
         code = (
@@ -226,8 +226,14 @@ def start(tmp_path):
         )
         process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         deadline = time.monotonic() + 120
-        logs = f".run-*/*/{sorted(folder.glob('[0-9]*.py'))[-1].stem[3:]}/output.txt"
-        while not any("waiting" in log.read_text() for log in (tmp_path / "out").glob(logs)):
+        *others, last = (script.stem[3:] for script in sorted(folder.glob("[0-9]*.py")))
+        out = tmp_path / "out"
+
+        def alone():
+            waits = any("waiting" in log.read_text() for log in out.glob(f".run-*/*/{last}/output.txt"))
+            return waits and all(list(out.glob(f"*/{name}/results.json")) for name in others)
+
+        while not alone():
             assert time.monotonic() < deadline, "the endless chapter never started"
             time.sleep(0.1)
         return process

@@ -76,6 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     request.add_options(command)
     command.add_argument(
+        "--jobs",
+        type=request.whole,
+        metavar="N",
+        help="how many chapters run at once, in a process each (default: 2, on a single core 1)",
+    )
+    command.add_argument(
         "--no-cache", action="store_true", help="compile anew, and keep nothing of it (JAX keeps programs)"
     )
     command.add_argument(
@@ -226,6 +232,7 @@ def _run(options: argparse.Namespace) -> int:
         options.record,
         not options.no_cache,
         options.resume,
+        options.jobs,
     )
 
 

@@ -19,10 +19,13 @@ import kerasdl
 START = """\
 import sys
 sys.path.insert(0, {root!r})
-import kerasdl
-sys.path.append(sys.path.pop(0))
-from {module} import main
-main()
+try:
+    import kerasdl
+    sys.path.append(sys.path.pop(0))
+    from {module} import main
+    main()
+except KeyboardInterrupt:
+    raise SystemExit(130) from None
 """
 GRACE_SECONDS = 1.5  # for it to end by itself after Ctrl-C before it is killed
 
@@ -39,6 +42,9 @@ def environment(backend: str, variables: Mapping[str, str]) -> dict[str, str]:
     found.setdefault("MPLBACKEND", "agg")
     # Else modules are looked for where the user stands first, and a random.py there is Python's own.
     found["PYTHONSAFEPATH"] = "1"
+    # Two processes may share a GPU: else the first one takes all of its memory.
+    found.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    found.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     return found
 
 
@@ -60,6 +66,7 @@ class Worker:
         if backend == "torch" and devices > 1:
             many = ["torch.distributed.run", "--standalone", f"--nproc-per-node={devices}", "--no-python"]
             command = [sys.executable, "-m", *many, *command]
+        self._asked = False
         self.process = subprocess.Popen(
             command,
             env=environment(backend, variables),
@@ -87,13 +94,23 @@ class Worker:
         assert self.process.stdin
         assert self.process.stdout
         if self.process.poll() is None:
-            self._send(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
+            self.interrupt()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(GRACE_SECONDS)
-        self._send(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)  # also what it has started
+        self.kill()
         self.process.wait()
         self.process.stdin.close()
         self.process.stdout.close()
+
+    def interrupt(self) -> None:
+        """Ask the process to end, once: a second time would disturb it while it does."""
+        if not self._asked:
+            self._asked = True
+            self._send(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the process and all that it has started."""
+        self._send(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
 
     def _send(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -1,21 +1,21 @@
-"""How do chapters run? One process a backend, watched from here; a chapter that fails stops no other.
+"""How do chapters run? On one backend after another, watched from here; a chapter that fails stops no other.
 
 Names of chapters, backends and settings go in; the results of each chapter and a table of all come out.
 """
 
-from collections.abc import Iterator, Sequence
+import contextlib
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-from kerasdl import backends, files, names
-from kerasdl.course import compiled, page, reached, report, request, results, signals, syllabus, workplace
+from kerasdl import backends, names
+from kerasdl.course import page, reached, report, request, signals, syllabus, workplace
 from kerasdl.course.cli.kept import kept
-from kerasdl.course.cli.process import Worker
+from kerasdl.course.cli.lanes import Job, Lane, Outcome, listen
+from kerasdl.course.cli.screen import Screen
 
-LOG = "output.txt"
+AT_ONCE = 2  # chapters, where nothing else is asked for: each is mostly one core's work, and takes up to 2 GB
 
 
 @dataclass(frozen=True)
@@ -29,30 +29,7 @@ class Asked:
     record: bool
     keep: bool
     resume: bool
-
-
-@dataclass
-class Outcome:
-    """How one chapter ended: an empty error is success.
-
-    Attributes:
-        script, backend: which chapter.
-        seconds: how long it took.
-        error: what went wrong, in a line.
-        folder: what it made, under its final name.
-        result: what it found, if it came so far.
-        log: what it printed.
-        kept: whether it did not run, because an earlier run found what it would find.
-    """
-
-    script: syllabus.Script
-    backend: str
-    seconds: float
-    error: str
-    folder: Path
-    result: results.Result | None = None
-    log: str = ""
-    kept: bool = False
+    at_once: int
 
 
 def run(
@@ -65,12 +42,13 @@ def run(
     record: bool = False,
     keep: bool = True,
     resume: bool = False,
+    at_once: int | None = None,
 ) -> int:
     """Run chapters on backends, show what they found, and return the exit code.
 
     Args:
         chapters: by name or number; none means the whole course.
-        backend_names: one process each; none means the one configured or installed.
+        backend_names: one after another; none means the one configured or installed.
         fast: use the chapters' fast settings.
         settings: ``NAME=VALUE`` words; each goes to the chapters that have such a setting.
         devices: on how many each model trains; on PyTorch torchrun starts a process for each.
@@ -79,10 +57,12 @@ def run(
         record: hold full runs to their bands and keep what they reach beside the tutorials.
         keep: use what earlier runs compiled, and keep what this one compiles.
         resume: leave out chapters that have a result of the same code, settings, versions and data.
+        at_once: how many chapters run at a time, in a process each; None: :data:`AT_ONCE` where there are as
+            many cores, and one where times are recorded or a model trains on several devices.
 
     Raises:
         ValueError: an unknown chapter, a setting that no chosen chapter has, a record of other runs than full
-            ones.
+            ones or of chapters that run beside others.
         ModuleNotFoundError: a backend that is not installed.
         OSError: ``out`` is a file, or can't be written.
     """
@@ -91,29 +71,19 @@ def run(
     without = check_settings(settings, scripts)
     if record and (fast or settings):
         raise ValueError("--record keeps what full settings reach: leave --fast and --set out")
-    asked = Asked(fast, settings, devices, out, record, keep, resume)
+    alone = record or devices > 1
+    if alone and (at_once or 1) > 1:
+        raise ValueError(f"--jobs {at_once}: with --record or --devices chapters run one at a time")
+    at_once = at_once or (1 if alone else min(AT_ONCE, os.cpu_count() or 1))
+    asked = Asked(fast, settings, devices, out, record, keep, resume, at_once)
     with workplace.Workplace(out) as place:
         chosen = _backends(backend_names)
         single = len(scripts) == len(chosen) == 1
-        outcomes: list[Outcome] = []
-        interrupt: KeyboardInterrupt | None = None
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         console = report.console()
         for name, numbers in without.items():
             console.print(f"{name} is no setting of {', '.join(numbers)}: these run without it.")
-        with Progress(*columns, console=console, transient=True) as progress:
-            bar = progress.add_task("starting", total=len(scripts) * len(chosen))
-            try:
-                for backend in chosen:
-                    for event in _events(scripts, backend, asked, place):
-                        if isinstance(event, Outcome):
-                            outcomes.append(event)
-                            progress.advance(bar)
-                            _say(console, event, whole=single)
-                        else:
-                            progress.update(bar, description=event)
-            except KeyboardInterrupt as end:
-                interrupt = end
+        with Screen(console, len(scripts) * len(chosen), whole=single) as screen:
+            outcomes, interrupt = _watch(scripts, chosen, asked, place, screen)
     found = [done.result for done in outcomes if done.result]
     for result in found if record else ():
         if not result.broken:
@@ -123,7 +93,7 @@ def run(
     failed = [done for done in outcomes if done.error]
     for done in failed:
         console.print(
-            f"failed: {done.script.name} on {done.backend}: {done.error} (see {done.folder / LOG})",
+            f"failed: {done.script.name} on {done.backend}: {done.error} (see {done.folder / workplace.LOG})",
             style="red",
             soft_wrap=True,
         )
@@ -135,18 +105,43 @@ def run(
     return 1 if failed else 0
 
 
-def _say(console: Console, outcome: Outcome, whole: bool) -> None:
-    """A chapter asked for alone shows all it printed; one of many, a line."""
-    if whole and outcome.kept and outcome.result:
-        report.show([outcome.result])
-        return
-    if whole and outcome.log:
-        console.print(outcome.log, soft_wrap=True)
-        return
-    script = outcome.script
-    took = "kept" if outcome.kept else report.duration(outcome.seconds)
-    line = f"{script.number} {script.name:<24} {took:>8}   {outcome.backend}"
-    console.print(report.mark(not outcome.error), line)
+def _watch(
+    scripts: Sequence[syllabus.Script],
+    chosen: Sequence[str],
+    asked: Asked,
+    place: workplace.Workplace,
+    screen: Screen,
+) -> tuple[list[Outcome], KeyboardInterrupt | None]:
+    """Run the chapters, and return how they ended, in the course's order, and what interrupted them."""
+    outcomes: list[Outcome] = []
+    interrupt = None
+
+    def ended(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        screen.ended(outcome)
+
+    try:
+        for backend in chosen:
+            waiting = []
+            for script in scripts:
+                if outcome := _kept(script, backend, asked):
+                    ended(outcome)
+                else:
+                    waiting.append(_job(script, backend, asked))
+            number = min(asked.at_once, len(waiting))
+            lanes = [Lane(waiting, backend, asked.devices, asked.keep, place) for _ in range(number)]
+            screen.begin(backend, number)
+            with contextlib.closing(listen(lanes)) as events:
+                for lane, event in events:
+                    if isinstance(event, Outcome):
+                        ended(event)
+                    else:
+                        screen.step(lane, event)
+    except KeyboardInterrupt as end:
+        interrupt = end
+    order = {script.name: number for number, script in enumerate(scripts)}
+    outcomes.sort(key=lambda done: (chosen.index(done.backend), order[done.script.name]))
+    return outcomes, interrupt
 
 
 def check_settings(settings: Sequence[str], scripts: Sequence[syllabus.Script]) -> dict[str, list[str]]:
@@ -182,77 +177,20 @@ def _backends(wanted: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(backends.choose(name).name for name in wanted))
 
 
-def _events(
-    scripts: Sequence[syllabus.Script], backend: str, asked: Asked, place: workplace.Workplace
-) -> Iterator[str | Outcome]:
-    """Yield, as they come, lines that say what is going on, and each chapter's outcome.
-
-    A worker that dies takes one chapter with it: another goes on with the rest.
-    """
-    waiting = []
-    for script in scripts:
-        words = _for(script, asked.settings)
-        result = kept(script, backend, asked.fast, words, asked.out) if asked.resume else None
-        if result is None:
-            waiting.append(script)
-            continue
-        folder = workplace.home(asked.out, result.kind) / backend / script.name
-        yield Outcome(script, backend, result.seconds, "", folder, result, kept=True)
-    while waiting:
-        jobs = [_job(script, backend, asked) for script in waiting]
-        folder = place.folder / backend
-        yield f"{backend}: starting"
-        with (
-            compiled.Kept(backend if asked.keep else "none") as programs,
-            Worker(backend, jobs, asked.devices, folder, programs.environment) as worker,
-        ):
-            for event in worker:
-                script = waiting[0]
-                if event["event"] == "progress":
-                    yield f"{backend}: {script.name}, {event['label']} {event['share']:.0%}"
-                elif event["event"] == "start":
-                    yield f"{backend}: {script.name}"
-                else:
-                    waiting.pop(0)
-                    yield _ended(script, backend, event["seconds"], event["error"], asked, place)
-            code = worker.process.returncode
-            if code == 0:
-                programs.keep()
-        if waiting:
-            yield _ended(waiting.pop(0), backend, 0.0, f"its process ended with code {code}", asked, place)
+def _kept(script: syllabus.Script, backend: str, asked: Asked) -> Outcome | None:
+    """Return what an earlier run found, where it may stand for a run now."""
+    if not asked.resume:
+        return None
+    result = kept(script, backend, asked.fast, _for(script, asked.settings), asked.out)
+    if result is None:
+        return None
+    folder = workplace.home(asked.out, result.kind) / backend / script.name
+    return Outcome(script, backend, result.seconds, "", folder, result, kept=True)
 
 
-def _job(script: syllabus.Script, backend: str, asked: Asked) -> dict:
+def _job(script: syllabus.Script, backend: str, asked: Asked) -> Job:
+    settings = _for(script, asked.settings)
     words = ["--backend", backend, "--devices", str(asked.devices), "--out", str(asked.out.absolute())]
     words += ["--fast"] if asked.fast else []
-    words += [word for setting in _for(script, asked.settings) for word in ("--set", setting)]
-    return {"path": str(script.path), "name": script.name, "arguments": words, "record": asked.record}
-
-
-def _ended(
-    script: syllabus.Script,
-    backend: str,
-    seconds: float,
-    error: str,
-    asked: Asked,
-    place: workplace.Workplace,
-) -> Outcome:
-    """Give what a chapter made its final name; where it failed, one beside the results."""
-    folder, result, log = place.folder / backend / script.name, None, ""
-    try:
-        if (folder / results.FILE).exists():
-            result = results.load(folder / results.FILE)
-        elif not error and not _for(script, asked.settings):
-            error = "it ended before chapter.finish()"
-        # Without results and without an error, training diverged at a changed setting, and said so.
-        kind = result.kind if result else workplace.FAILED if error else "changed"
-        final = workplace.home(asked.out, kind) / backend / script.name
-        if (folder / LOG).exists():
-            log = (folder / LOG).read_text(encoding="utf-8", errors="replace")
-        if str(folder) in log:  # a chapter that printed where its files are
-            log = log.replace(str(folder), str(final))
-            files.write(folder / LOG, log)
-        place.name(folder, kind, backend, script.name)
-    except (OSError, ValueError) as failure:  # a full disk, above all
-        error, final, result = error or f"{failure}", folder, None
-    return Outcome(script, backend, seconds, error, final, result, log)
+    words += [word for setting in settings for word in ("--set", setting)]
+    return Job(script, tuple(words), bool(settings), asked.record)

@@ -1,11 +1,12 @@
 """What happens in a backend's process? Chapters run here as ``__main__``, their output kept in files.
 
 Started by :mod:`kerasdl.course.cli.process` with the words FOLDER and JOBS: each chapter works in
-``FOLDER/CHAPTER``. Standard output carries one JSON event a line; standard input stays open for as
-long as whoever started this is there.
+``FOLDER/CHAPTER``, and one that another process has taken is left to it. Standard output carries one JSON
+event a line; standard input stays open for as long as whoever started this is there.
 """
 
 import contextlib
+import functools
 import json
 import os
 import runpy
@@ -15,15 +16,17 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from kerasdl.course import chapter, shown
-from kerasdl.course.cli.run import LOG
+from kerasdl.course.cli.lanes import claim
+from kerasdl.course.workplace import LOG
 
 
 def main() -> None:
-    """Run each job in turn: one that fails stops no other."""
+    """Run each job that is free, in turn: one that fails stops no other."""
     out, jobs = Path(sys.argv[1]), json.loads(sys.argv[2])
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # Under torchrun each device has a process that runs the chapters; the first one tells of them.
@@ -38,31 +41,35 @@ def main() -> None:
         if not rank:
             print(json.dumps({"event": event, **fields}), file=events, flush=True)
 
-    def progress(label: str, share: float) -> None:
-        send("progress", label=label, share=share)
-
     try:
         for job in jobs:
+            if not claim(out, job["name"]):
+                continue
+            progress = functools.partial(_tell, send, job["name"])
             folder = out / job["name"]
             folder.mkdir(parents=True, exist_ok=True)
             recorder = shown.Recorder(job["path"], sys.stdout)
             chapter.host = chapter.Host(
                 Path(job["path"]).parent, progress, job["record"], folder, recorder.instead
             )
-            send("start")
+            send("start", name=job["name"])
             started = time.perf_counter()
             with contextlib.redirect_stdout(recorder):
                 error = run(folder, job["path"], job["arguments"])
             if not error:
                 with contextlib.suppress(OSError):  # on a full disk; the site then asks for the run again
                     recorder.save(folder)
-            send("end", seconds=time.perf_counter() - started, error=error)
+            send("end", name=job["name"], seconds=time.perf_counter() - started, error=error)
             forget()
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     finally:
         if rank:
             shutil.rmtree(out, ignore_errors=True)
+
+
+def _tell(send: Callable[..., None], name: str, label: str, share: float) -> None:
+    send("progress", name=name, label=label, share=share)
 
 
 def _end_with_parent() -> None:

@@ -14,8 +14,8 @@ from typing import Any
 from nicegui import ui
 
 from kerasdl.course import report, results
-from kerasdl.course.cli.run import LOG
 from kerasdl.course.play import lessons
+from kerasdl.course.workplace import LOG
 
 WIDE = 1.8  # of a picture's height: wider ones stand below one another, and not side by side
 

@@ -29,7 +29,7 @@ from typing import Any
 
 from kerasdl.course import chapter, results
 from kerasdl.course.cli import worker
-from kerasdl.course.cli.run import LOG
+from kerasdl.course.workplace import LOG
 
 
 class _Interrupts:
