@@ -5,6 +5,7 @@ violation shows that the rule holds.
 """
 
 import ast
+import functools
 import itertools
 import re
 import sys
@@ -64,23 +65,37 @@ def imports(source: str, known: dict[str, str]) -> Iterator[str]:
 
     ``kerasdl.models.linear`` and ``import_module("kerasdl.models")`` reach a module as an import does.
     """
-    for node in ast.walk(ast.parse(source)):
+    for whole, else_ in mentions(source):
+        if name := whole if whole in known else else_:
+            yield name
+
+
+@functools.cache
+def mentions(source: str) -> tuple[tuple[str, str], ...]:
+    """Return what a source may import: a dotted name, and what is meant where no such module is known."""
+    found: list[tuple[str, str]] = []
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [(alias.name, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, "imports are written in full"
-            for alias in node.names:
-                whole = f"{node.module}.{alias.name}"
-                yield whole if whole in known else node.module
-        elif isinstance(node, ast.Attribute) and (whole := ast.unparse(node)) in known:
-            yield whole
+            found += [(f"{node.module}.{alias.name}", node.module) for alias in node.names]
+        elif isinstance(node, ast.Attribute):
+            found.append((ast.unparse(node), ""))
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
-            yield from words(node.args)
+            found += [(word, word) for word in words(node.args)]
+    return tuple(found)
 
 
 def words(nodes: list[ast.expr]) -> list[str]:
     """Return the strings among some expressions."""
     return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+
+
+@functools.cache
+def parsed(source: str) -> ast.Module:
+    """Read a module's source once, for all questions that are asked of it."""
+    return ast.parse(source)
 
 
 def arrows(modules: dict[str, str]) -> Iterator[tuple[str, str]]:
@@ -154,7 +169,7 @@ def made_here(modules: dict[str, str]) -> set[str]:
     """Return the attributes that kerasdl's own classes define or set; reading one does not make it ours."""
     found = set()
     for source in modules.values():
-        for node in ast.walk(ast.parse(source)):
+        for node in ast.walk(parsed(source)):
             if isinstance(node, ast.ClassDef):
                 methods = ast.FunctionDef | ast.AsyncFunctionDef
                 found |= {part.name for part in node.body if isinstance(part, methods)}
@@ -203,7 +218,7 @@ def private_names(modules: dict[str, str], allowed: tuple[str, ...] = PRIVATE_PL
     for module, source in modules.items():
         if allowed and module.startswith(allowed):
             continue
-        for node in ast.walk(ast.parse(source)):
+        for node in ast.walk(parsed(source)):
             for name in private_uses(node, source):
                 private = name.startswith("_") and not name.endswith("__") and name not in ours
                 if private or name.startswith("keras.src"):
@@ -221,7 +236,7 @@ def unlisted(modules: dict[str, str]) -> list[str]:
 def long_or_silent(modules: dict[str, str]) -> list[str]:
     """Files past 400 lines, and files that do not open with a line and then say what is in them."""
     found = [f"{name} has {n} lines" for name, s in modules.items() if (n := len(s.splitlines())) > 400]
-    opening = {name: ast.get_docstring(ast.parse(source)) or "" for name, source in modules.items()}
+    opening = {name: ast.get_docstring(parsed(source)) or "" for name, source in modules.items()}
     silent = [name for name, words in opening.items() if "\n\n" not in words and room(name) != "__main__"]
     return found + [f"{name} does not say what is in it" for name in silent]
 
