@@ -435,9 +435,9 @@ chapter.figure("lengths", figure)
 # ## Sentences
 #
 # The same two functions translate sentences. Put a file of pairs, one pair a line with a tab between, into
-# the folder `KERASDL_DATA`: for French, `fra.txt` from the page manythings.org/anki. It opens with short
-# ones. We learn these, and show BLEU as *Dive into Deep Learning* does (pieces of one and two words, weights
-# ½ and ¼), on some that were learned and on others that were not.
+# the folder `KERASDL_DATA`: for French, `fra.txt` from the page manythings.org/anki. The file begins with its
+# shortest sentences. We learn those, and show BLEU as *Dive into Deep Learning* does (pieces of one and two
+# words, weights ½ and ¼), on some that were learned and on others that were not.
 #
 # `read_pairs` parts words from punctuation. Sentences whose translation has a word that was not learned are
 # left out, since nobody could write it. Without such a file the cell says so, and the chapter goes on.
