@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 
 from kerasdl import engines, files, models
 from kerasdl.estimators import KerasClassifier, KerasRegressor
-from kerasdl.selection import FoldsLost, cross_validate, grid_search
+from kerasdl.selection import FoldsLost, cross_validate, grid_search, resume
 
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.normal(size=(40, 3))
@@ -108,6 +108,30 @@ def test_every_score_prediction_and_history_is_that_of_the_folds_in_turn(engine,
     np.testing.assert_allclose(found.predictions, serial.predictions, rtol=1e-5)
     for ours, theirs in zip(found.histories, serial.histories, strict=True):
         pd.testing.assert_frame_equal(ours, theirs, rtol=1e-6)
+
+
+def test_folds_that_workers_finished_before_a_kill_are_kept(engine, monkeypatch, tmp_path):
+    keep, kept = resume.Folder.keep, []
+
+    def keep_and_stop(self, outcomes):
+        keep(self, outcomes)
+        kept.extend(outcomes)
+        if len(kept) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(resume.Folder, "keep", keep_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        cross_validate(Ridge(), X, Y, cv=4, resume=tmp_path)
+    found = cross_validate(Ridge(), X, Y, cv=4, resume=tmp_path)
+    assert sorted(kept) == [(0, number) for number in range(4)]
+    assert found.engine == engine
+    with parallel_config(n_jobs=1):
+        serial = cross_validate(Ridge(), X, Y, cv=4)
+        with pytest.raises(ValueError, match="holds a call with other vectorize or engine"):
+            cross_validate(Ridge(), X, Y, cv=4, resume=tmp_path)
+    pd.testing.assert_frame_equal(
+        found.scores.drop(columns="seconds"), serial.scores.drop(columns="seconds"), check_exact=True
+    )
 
 
 def test_a_grid_is_searched_by_workers_and_a_setting_that_diverges_ranks_last(engine):

@@ -9,7 +9,8 @@ own ``estimators.steps``. All at once, ``together`` makes a member of each fold 
 ``program`` finds the compiled stack of ``layers`` and puts the members' numbers into it, ``train`` runs it
 and reads them back, and ``course`` lets callbacks watch each member. On an engine's workers, ``workers`` has
 each fold trained in turn there. Whichever way, what comes back is ``fitted``, an estimator that remembers its
-model's answers; ``scoring`` shows it to the scorer and writes the fold's row.
+model's answers; ``scoring`` shows it to the scorer and writes the fold's row; and ``resume`` keeps that,
+for a call that goes on after a kill.
 """
 
 from kerasdl.selection.search import GridSearch, grid_search, halving_search, random_search

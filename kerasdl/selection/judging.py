@@ -3,7 +3,8 @@
 In go estimators, folds and a judge; out come, for each estimator, its judged folds, and the way they went.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sklearn.base import BaseEstimator
@@ -11,13 +12,13 @@ from sklearn.base import BaseEstimator
 from kerasdl import devices, engines
 from kerasdl.estimators import inputs
 from kerasdl.estimators.estimator import KerasEstimator
-from kerasdl.selection.fitted import Fitted
 from kerasdl.selection.folds import Folds
-from kerasdl.selection.in_turn import way
+from kerasdl.selection.in_turn import Way, way
 from kerasdl.selection.prepared import last
+from kerasdl.selection.resume import Ledger, Outcome, Place, raising
 from kerasdl.selection.scoring import Judge, Judged
 from kerasdl.selection.stack.plan import Unstackable
-from kerasdl.selection.together import fit_together
+from kerasdl.selection.together import Group, grouped
 from kerasdl.selection.workers import sent
 
 
@@ -25,8 +26,8 @@ class Verdict(NamedTuple):
     """What came of all.
 
     Attributes:
-        judged: for each estimator its folds in order, each judged when it is asked for; one whose loss
-            became NaN or infinite then raises ``FloatingPointError``.
+        judged: for each estimator its folds in order, in turn each trained when it is asked for; one whose
+            loss became NaN or infinite then raises ``FloatingPointError``.
         engine: ``"together"``, ``"in turn"``, or whose workers trained them.
         reason: why not together, or "".
     """
@@ -41,13 +42,15 @@ def judged(
     folds: Folds,
     judge: Judge,
     vectorize: bool | str,
+    ledger: Ledger,
     settings: Sequence[dict[str, Any]] = ({},),
 ) -> Verdict:
-    """Fit and score each estimator on each fold.
+    """Fit and score each estimator on each fold, save for what the ledger has of an earlier call.
 
     Args:
         estimators, folds, judge: what to fit, on what, and who judges.
         vectorize: True, False or ``"auto"``.
+        ledger: what is done already.
         settings: what tells the estimators apart, for messages.
 
     Raises:
@@ -64,18 +67,19 @@ def judged(
                 f"{engine.name}'s workers: leave one of the two out"
             )
         reason = "each fold is a piece of work, as parallel_config asks"
-        return Verdict(sent(engine, estimators, folds, judge, settings), engine.name, reason)
+        return Verdict(sent(engine, estimators, folds, judge, ledger, settings), engine.name, reason)
     reason = _hindrance(estimators, folds, vectorize)
     if not reason:
         try:
-            fitted = fit_together(estimators, folds)
+            groups = grouped(estimators, folds)
         except Unstackable as why:
             reason = str(why)
         else:
-            return Verdict([_scored(fits, folds, judge) for fits in fitted], "together", "")
+            return Verdict(_together(groups, len(estimators), folds, judge, ledger), "together", "")
     if vectorize is True:
         raise ValueError(f"vectorize=True, but {reason}: use 'auto' to train fold by fold")
-    return Verdict([_scored(_fits(one, folds), folds, judge) for one in estimators], "in turn", reason)
+    each = [raising(_in_turn(place, one, folds, judge, ledger)) for place, one in enumerate(estimators)]
+    return Verdict(each, "in turn", reason)
 
 
 def _hindrance(estimators: list[BaseEstimator], folds: Folds, vectorize: bool | str) -> str:
@@ -92,13 +96,44 @@ def _hindrance(estimators: list[BaseEstimator], folds: Folds, vectorize: bool | 
     return ""
 
 
-def _fits(estimator: BaseEstimator, folds: Folds) -> Iterator[Fitted]:
-    """Fit an estimator on one fold after the other."""
-    present = way(estimator, folds)
+def _together(
+    groups: list[Group], estimators: int, folds: Folds, judge: Judge, ledger: Ledger
+) -> list[Iterator[Judged]]:
+    """Train one group after the other, each as one model, and judge its members."""
+    found: dict[Place, Outcome] = {}
+    while groups:
+        group = groups.pop(0)  # its rows and models may go once it is judged
+        outcomes = ledger.find(group.places)
+        if outcomes is None:
+            outcomes = {}
+            for place, fitted in zip(group.places, group.fitted(), strict=True):
+                with _diverging(outcomes, place):
+                    outcomes[place] = judge.judge(fitted, folds.folds[place[1]])
+            ledger.keep(outcomes)
+        found |= outcomes
+    return [raising([found[setting, fold.number] for fold in folds]) for setting in range(estimators)]
+
+
+def _in_turn(
+    setting: int, estimator: BaseEstimator, folds: Folds, judge: Judge, ledger: Ledger
+) -> Iterator[Outcome]:
+    """Fit and judge an estimator on one fold after the other."""
+    present: Way | None = None
     for fold in folds:
-        yield present.fit(fold)
+        place = setting, fold.number
+        outcomes = ledger.find([place])
+        if outcomes is None:
+            present, outcomes = present or way(estimator, folds), {}
+            with _diverging(outcomes, place):
+                outcomes[place] = judge.judge(present.fit(fold), fold)
+            ledger.keep(outcomes)
+        yield outcomes[place]
 
 
-def _scored(fits: Iterable[Fitted], folds: Folds, judge: Judge) -> Iterator[Judged]:
-    for fold, fitted in zip(folds, fits, strict=True):
-        yield judge.judge(fitted, fold)
+@contextlib.contextmanager
+def _diverging(outcomes: dict[Place, Outcome], place: Place) -> Iterator[None]:
+    """Let a loss that becomes NaN or infinite be the outcome."""
+    try:
+        yield
+    except FloatingPointError as error:
+        outcomes[place] = error.with_traceback(None)  # which would keep the model

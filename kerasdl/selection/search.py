@@ -3,8 +3,9 @@
 In go an estimator, settings and rows; out come their scores on the same folds, and the best.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler
 from kerasdl import checks
 from kerasdl.selection.folds import Folds, split
 from kerasdl.selection.judging import judged
-from kerasdl.selection.scoring import Judge
+from kerasdl.selection.resume import ledger
+from kerasdl.selection.scoring import Judge, Judged
 
 Grid = Mapping[str, Sequence] | Sequence[Mapping[str, Sequence]]
 
@@ -66,6 +68,7 @@ def grid_search(
     sample_weight: Any = None,
     groups: Any = None,
     vectorize: bool | str = "auto",
+    resume: str | Path | None = None,
 ) -> GridSearch:
     """Judge every setting of a grid on the same folds.
 
@@ -80,6 +83,12 @@ def grid_search(
         grid: name → values, or a list of such grids, the names as in ``set_params``.
         scoring: scikit-learn's name, or a function of (estimator, X, y).
         lower_is_better: the scoring function returns an error, as :func:`~kerasdl.selection.log_rmse` does.
+        resume: a folder of this search's own. What is finished is kept there: each setting on each fold, or
+            all that are trained as one model. After a kill the same call trains what is left; see
+            ``cross_validate``.
+
+    Returns:
+        The table of all settings, their scores by fold, and the best.
 
     Raises:
         ValueError: an empty grid, an unknown name, or what ``cross_validate`` refuses.
@@ -97,7 +106,7 @@ def grid_search(
     if not settings:
         raise ValueError(f"grid={grid!r} holds no setting: give each name at least one value")
     folds = split(X, y, cv, sample_weight, estimator, groups)
-    return _Search(estimator, folds, scoring, lower_is_better, vectorize).of(settings)
+    return _Search(estimator, folds, scoring, lower_is_better, vectorize, resume).of(settings)
 
 
 def random_search(
@@ -114,16 +123,20 @@ def random_search(
     sample_weight: Any = None,
     groups: Any = None,
     vectorize: bool | str = "auto",
+    resume: str | Path | None = None,
 ) -> GridSearch:
     """Judge settings drawn at random on the same folds (Bergstra & Bengio 2012).
 
     Args:
-        estimator, X, y, cv, scoring, lower_is_better, sample_weight, groups, vectorize: as in
+        estimator, X, y, cv, scoring, lower_is_better, sample_weight, groups, vectorize, resume: as in
             :func:`grid_search`, and trained like its settings.
         distributions: name → values, or a distribution of scipy.stats, as for scikit-learn's
             ``RandomizedSearchCV``.
         draws: how many settings.
-        random_state: fixes the draw.
+        random_state: fixes the draw; ``resume`` needs it.
+
+    Returns:
+        As :func:`grid_search`, one row a draw.
 
     Raises:
         ValueError, FloatingPointError, FoldsLost: as :func:`grid_search`.
@@ -139,7 +152,7 @@ def random_search(
     """
     sampler = ParameterSampler(distributions, checks.positive_int("draws", draws), random_state=random_state)
     folds = split(X, y, cv, sample_weight, estimator, groups)
-    return _Search(estimator, folds, scoring, lower_is_better, vectorize).of(list(sampler))
+    return _Search(estimator, folds, scoring, lower_is_better, vectorize, resume).of(list(sampler))
 
 
 def halving_search(
@@ -158,11 +171,12 @@ def halving_search(
     sample_weight: Any = None,
     groups: Any = None,
     vectorize: bool | str = "auto",
+    resume: str | Path | None = None,
 ) -> GridSearch:
     """Let settings race: train all briefly, keep the best, train those longer (Jamieson & Talwalkar 2016).
 
     Args:
-        estimator, X, y, grid, cv, scoring, lower_is_better, sample_weight, groups, vectorize: as in
+        estimator, X, y, grid, cv, scoring, lower_is_better, sample_weight, groups, vectorize, resume: as in
             :func:`grid_search`; each heat is trained like a grid.
         resource: the parameter that grows from heat to heat, named as in ``set_params``; of a Keras estimator
             in a pipeline, ``kerasregressor__epochs``.
@@ -194,10 +208,11 @@ def halving_search(
     if checks.positive_int("factor", factor) < 2:
         raise ValueError(f"factor={factor}: give 2 or more")
     folds = split(X, y, cv, sample_weight, estimator, groups)
-    search = _Search(estimator, folds, scoring, lower_is_better, vectorize)
-    heats = []
+    search = _Search(estimator, folds, scoring, lower_is_better, vectorize, resume)
+    heats: list[GridSearch] = []
     while True:
-        heats.append(search.of([{**setting, resource: amount} for setting in settings]))
+        heat = f"heat-{len(heats) + 1}"
+        heats.append(search.of([{**setting, resource: amount} for setting in settings], heat))
         if amount * factor > last or len(settings) < 2:
             break
         kept = heats[-1].table["rank"].to_numpy().argsort()[: -(-len(settings) // factor)]
@@ -227,9 +242,10 @@ class _Search:
     scoring: str | Callable | None
     lower_is_better: bool
     vectorize: bool | str
+    resume: str | Path | None
 
-    def of(self, settings: list[dict[str, Any]]) -> GridSearch:
-        """Judge these settings.
+    def of(self, settings: list[dict[str, Any]], part: str = "") -> GridSearch:
+        """Judge these settings; what is finished is kept in this part of the search's folder.
 
         Raises:
             FloatingPointError: every setting's loss became NaN or infinite.
@@ -238,23 +254,29 @@ class _Search:
         if judge.columns() != ["train", "valid"]:
             raise ValueError(f"scoring={self.scoring!r} names several scores, and a search ranks by one")
         estimators = [clone(self.estimator).set_params(**setting) for setting in settings]
-        found, engine, reason = judged(estimators, self.folds, judge, self.vectorize, settings)
-        rows: list[dict[str, Any]] = []
-        for place, (setting, folds_judged) in enumerate(zip(settings, found, strict=True)):
-            try:
-                each = [fold.row for fold in folds_judged]
-            except FloatingPointError:  # one setting that diverges is a finding, not the end of the search
-                each = [{"train": np.nan, "valid": np.nan, "seconds": np.nan} for _ in self.folds]
-            for number, row in enumerate(each, start=1):
-                kept = {name: row[name] for name in ("train", "valid", "seconds")}
-                rows.append({"setting": place, **setting, "fold": number, **kept})
-        scores = pd.DataFrame(rows)
+        folder = None if self.resume is None else Path(self.resume) / part
+        with ledger(folder, self.estimator, self.folds, self.scoring, self.vectorize, settings) as kept:
+            found, engine, reason = judged(estimators, self.folds, judge, self.vectorize, kept, settings)
+            scores = pd.DataFrame(self._rows(settings, found))
         table = self._table(settings, scores)
         if not table.valid.notna().any():
             raise FloatingPointError("every setting's loss became NaN or infinite: lower the learning rates")
         best = settings[int(table["rank"].argmin())]
         chosen = clone(self.estimator).set_params(**best)
         return GridSearch(table, scores.drop(columns="setting"), best, chosen, engine, reason)
+
+    def _rows(
+        self, settings: list[dict[str, Any]], found: list[Iterator[Judged]]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield one row a setting and fold."""
+        for place, (setting, judged_folds) in enumerate(zip(settings, found, strict=True)):
+            try:
+                each = [fold.row for fold in judged_folds]
+            except FloatingPointError:  # one setting that diverges is a finding, not the end of the search
+                each = [{"train": np.nan, "valid": np.nan, "seconds": np.nan} for _ in self.folds]
+            for number, row in enumerate(each, start=1):
+                kept = {name: row[name] for name in ("train", "valid", "seconds")}
+                yield {"setting": place, **setting, "fold": number, **kept}
 
     def _table(self, settings: list[dict[str, Any]], scores: pd.DataFrame) -> pd.DataFrame:
         sign = 1 if self.lower_is_better else -1

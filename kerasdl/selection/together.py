@@ -1,6 +1,6 @@
 """How are all folds of all settings fitted at once? As members of stacks, one for all of the same shapes.
 
-In go Keras estimators and folds; out comes, for each estimator and fold, what its scorers get to see. Each
+In go Keras estimators and folds; out come groups, each of which is trained as one stack. Each
 member has the initial weights, batches and masks that it would have alone.
 """
 
@@ -28,11 +28,8 @@ from kerasdl.selection.stack.members import Member, Trained, kin
 from kerasdl.selection.stack.train import train
 
 
-def fit_together(estimators: list[BaseEstimator], folds: Folds) -> list[list[Fitted]]:
-    """Fit Keras estimators, each on every fold, as one model for all that share their layers' shapes.
-
-    Returns:
-        For each estimator its folds in order.
+def grouped(estimators: list[BaseEstimator], folds: Folds) -> list["Group"]:
+    """Return Keras estimators, each on every fold, in groups that are one model each, ready to be trained.
 
     Raises:
         Unstackable: one of them can't be part of a stack; the line says why.
@@ -47,15 +44,31 @@ def fit_together(estimators: list[BaseEstimator], folds: Folds) -> list[list[Fit
     groups: dict[tuple, list[_Candidate]] = {}
     for candidate in candidates:
         groups.setdefault(kin(candidate.member), []).append(candidate)
-    trained: dict[int, Trained] = {}
-    for group in groups.values():
-        found = train([c.member for c in group], [[c.prepared.train, c.prepared.valid] for c in group])
-        trained |= {id(candidate): one for candidate, one in zip(group, found, strict=True)}
     seconds = (time.perf_counter() - started) / len(candidates)
-    fitted: list[list[Fitted]] = [[] for _ in estimators]
-    for candidate in candidates:
-        fitted[candidate.setting].append(candidate.fitted(trained[id(candidate)], seconds))
-    return fitted
+    return [Group(group, seconds) for group in groups.values()]
+
+
+class Group:
+    """All settings and folds that share their layers' shapes.
+
+    Args:
+        candidates: they.
+        seconds: that each took until now.
+
+    Attributes:
+        places: of each, the numbers of its setting and its fold.
+    """
+
+    def __init__(self, candidates: list["_Candidate"], seconds: float):
+        self.places = [(one.setting, one.fold.number) for one in candidates]
+        self._candidates, self._seconds = candidates, seconds
+
+    def fitted(self) -> list[Fitted]:
+        """Train them as one model, and return what scorers get to see of each."""
+        started, own = time.perf_counter(), self._candidates
+        found = train([one.member for one in own], [[one.prepared.train, one.prepared.valid] for one in own])
+        seconds = self._seconds + (time.perf_counter() - started) / len(own)
+        return [one.fitted(trained, seconds) for one, trained in zip(own, found, strict=True)]
 
 
 class _Rows:

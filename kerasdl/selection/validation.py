@@ -6,6 +6,7 @@ have not seen it.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.base import BaseEstimator, is_classifier
 
 from kerasdl.selection.folds import Folds, split
 from kerasdl.selection.judging import judged
+from kerasdl.selection.resume import ledger
 from kerasdl.selection.scoring import Judge, Judged, Scoring
 
 
@@ -101,6 +103,7 @@ def cross_validate(
     groups: Any = None,
     vectorize: bool | str = "auto",
     return_estimators: bool = False,
+    resume: str | Path | None = None,
 ) -> CrossValidation:
     """Train and score an estimator on each fold, all of it, preprocessing included, inside the fold.
 
@@ -135,6 +138,13 @@ def cross_validate(
             ``validation_split``.
         vectorize: whether to train all folds at once: True, False, or ``"auto"``, where it can be done.
         return_estimators: whether to keep each fold's fitted estimator.
+        resume: a folder of this call's own. What is finished is kept there: each fold, or all folds where
+            they are trained together. After a kill the same call trains what is left, and finds what it
+            would have found, bit by bit where ``random_state`` fixes the estimator's chance; after its end it
+            returns that at once. A damaged file is named in a warning, and its folds are trained anew.
+
+    Returns:
+        Scores, answers and histories of all folds.
 
     Returns:
         A :class:`CrossValidation`: scores, a row a fold; predictions for the rows that each fold left out;
@@ -143,8 +153,11 @@ def cross_validate(
     Raises:
         ValueError: lengths that differ, a fold with an empty side or without one of the classes;
             ``vectorize=True`` for what can't be trained at once, with the reason; a joblib engine that forks
-            or shares one Keras between threads.
-        TypeError: an estimator that cannot be pickled and sent to an engine's workers.
+            or shares one Keras between threads; ``resume`` holds another call (other data, folds, settings,
+            versions, another backend or way), or comes with ``return_estimators``.
+        RuntimeError: another call uses the folder ``resume`` now.
+        TypeError: an estimator that cannot be pickled and sent to an engine's workers; answers that no file
+            of ``resume`` can keep.
         FloatingPointError: a fold's loss became NaN or infinite.
         FoldsLost: a worker died with a fold; the other folds' scores are in the error's ``scores``.
 
@@ -154,11 +167,22 @@ def cross_validate(
         >>> X = np.arange(20.0)[:, None]
         >>> cross_validate(Ridge(), X, 3 * X[:, 0], cv=4).scores.shape
         (4, 6)
+        >>> import tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> first, again = [cross_validate(Ridge(), X, 3 * X[:, 0], cv=4, resume=folder) for _ in range(2)]
+        >>> again.scores.equals(first.scores)  # the very same, seconds too: nothing was trained again
+        True
     """
+    if resume is not None and return_estimators:
+        raise ValueError(
+            f"return_estimators=True, resume={str(resume)!r}: fitted estimators have no file that is safe to "
+            "open: leave one of the two out"
+        )
     judge = Judge.of(estimator, scoring, return_estimators)
     folds = split(X, y, cv, sample_weight, estimator, groups)
-    (each,), engine, reason = judged([estimator], folds, judge, vectorize)
-    found = list(each)
+    with ledger(resume, estimator, folds, scoring, vectorize) as kept:
+        (each,), engine, reason = judged([estimator], folds, judge, vectorize, kept)
+        found = list(each)
     scores = pd.DataFrame([one.row for one in found], index=pd.RangeIndex(1, len(found) + 1, name="fold"))
     answers = [
         (pd.Series if one.predictions.ndim == 1 else pd.DataFrame)(one.predictions, index=fold.valid.rows)

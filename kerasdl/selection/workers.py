@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from kerasdl import engines
 from kerasdl.selection.folds import Folds, split
 from kerasdl.selection.in_turn import Way, way
+from kerasdl.selection.resume import Ledger, Outcome, Place, raising
 from kerasdl.selection.scoring import Judge, Judged
 
 
@@ -59,27 +60,30 @@ def sent(
     estimators: list[BaseEstimator],
     folds: Folds,
     judge: Judge,
+    ledger: Ledger,
     settings: Sequence[dict[str, Any]],
 ) -> list[Iterator[Judged]]:
-    """Have every setting judged on every fold by workers.
+    """Have every setting judged on every fold by workers, save for what the ledger has.
 
     Raises:
         FoldsLost: workers died with some folds.
     """
     splits = [(fold.train.rows, fold.valid.rows) for fold in folds]
     work = (Work, (folds.X, folds.y, splits, folds.weight, folds.groups, estimators, judge))
-    calls = [(setting, fold.number) for setting in range(len(estimators)) for fold in folds]
-    found: dict[tuple[int, int], Judged | FloatingPointError] = {}
+    places = [(setting, fold.number) for setting in range(len(estimators)) for fold in folds]
+    found: dict[Place, Outcome] = {}
+    for place in places:
+        found |= ledger.find([place]) or {}
+    calls = [place for place in places if place not in found]
     lost: dict[str, Exception] = {}
-    for place, judged, error in engines.run(engine, work, calls, "folds"):
-        setting, number = calls[place]
+    for call, judged, error in engines.run(engine, work, calls, "folds") if calls else ():
+        setting, number = calls[call]
         where = f"fold {number + 1}" + (f" of {settings[setting]}" if settings[setting] else "")
         if isinstance(error, engines.WorkerLost):
             lost[where] = error
-        elif isinstance(error, FloatingPointError):
-            found[setting, number] = error
-        elif error is None:
-            found[setting, number] = judged
+        elif error is None or isinstance(error, FloatingPointError):
+            found[setting, number] = error or judged
+            ledger.keep({(setting, number): found[setting, number]})
         else:
             error.add_note(f"in {where}, on a worker of {engine.name}")
             raise error
@@ -91,15 +95,7 @@ def sent(
         ]
         raise FoldsLost(
             f"a worker died with {'; '.join(lost)}, twice: it may need more memory than there is. The other "
-            f"{len(rows)} of {len(calls)} folds are in this error's scores",
+            f"{len(rows)} of {len(places)} folds are in this error's scores",
             pd.DataFrame(rows),
         ) from next(iter(lost.values()))
-    return [_raising([found[n, fold.number] for fold in folds]) for n in range(len(estimators))]
-
-
-def _raising(outcomes: list[Judged | FloatingPointError]) -> Iterator[Judged]:
-    """Yield the outcomes until one is an error, and raise that."""
-    for outcome in outcomes:
-        if isinstance(outcome, FloatingPointError):
-            raise outcome
-        yield outcome
+    return [raising([found[n, fold.number] for fold in folds]) for n in range(len(estimators))]

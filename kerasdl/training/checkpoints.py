@@ -66,10 +66,9 @@ def read(folder: Path) -> tuple[dict[str, Any], Arrays] | None:
     said = []
     for number in numbers(folder):
         try:
-            found = _read(folder, number)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError, zipfile.BadZipFile) as error:
-            reason = f"{error}".splitlines()[0][:200] if f"{error}" else type(error).__name__
-            said.append(f"{_path(folder, number, '.json').name} is damaged ({reason})")
+            found = pair(folder, number)
+        except ValueError as damage:
+            said.append(f"{damage}")
             continue
         if said:
             warnings.warn(f"{folder}: {'; '.join(said)}: going on from the one before", stacklevel=2)
@@ -77,6 +76,19 @@ def read(folder: Path) -> tuple[dict[str, Any], Arrays] | None:
     if said:
         raise ValueError(f"{folder}: {'; '.join(said)}: delete this folder to begin anew")
     return None
+
+
+def pair(folder: Path, number: int) -> tuple[dict[str, Any], Arrays]:
+    """Return the record and arrays of one pair.
+
+    Raises:
+        ValueError: it is not whole; the line says why.
+    """
+    try:
+        return _read(folder, number)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, zipfile.BadZipFile) as error:
+        reason = f"{error}".splitlines()[0][:200] if f"{error}" else type(error).__name__
+        raise ValueError(f"{_path(folder, number, '.json').name} is damaged ({reason})") from error
 
 
 def numbers(folder: Path) -> list[int]:
@@ -112,9 +124,9 @@ def _read(folder: Path, number: int) -> tuple[dict[str, Any], Arrays]:
 
 
 def _plain(array: np.ndarray) -> np.ndarray:
-    """Numbers of a type that NumPy has itself; others, such as bfloat16, as their bits."""
+    """Numbers, words or dates of a type that NumPy has itself; others, such as bfloat16, as their bits."""
     array = np.asarray(array)
-    if array.dtype.kind in "biufc":
+    if array.dtype.kind in "biufcUSMm":
         return array
     if array.dtype.kind == "V" and not array.dtype.hasobject:
         return array.view(f"u{array.dtype.itemsize}")
@@ -129,8 +141,8 @@ def packed(value: Any, arrays: Arrays, key: str) -> Any:
     """Return a value as JSON that :func:`unpacked` turns back into the same; its arrays go into ``arrays``.
 
     Args:
-        value: a number, word, truth value, None, array, function of ``keras.ops``, or a list, tuple or
-            dictionary of these.
+        value: a number, word, truth value, None, array, function of ``keras.ops``, or a list, tuple,
+            dictionary or array of these.
         arrays: where arrays are put.
         key: what their names begin with.
 
@@ -146,6 +158,8 @@ def packed(value: Any, arrays: Arrays, key: str) -> Any:
         return value
     if type(value) is float:
         return {"float": repr(value)}
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return {"objects": [packed(entry, arrays, key) for entry in value.flat], "shape": list(value.shape)}
     if isinstance(value, (np.ndarray, np.generic)):
         name = f"{key}/{len(arrays)}"
         arrays[name] = _plain(np.asarray(value))
@@ -175,6 +189,11 @@ def unpacked(value: Any, arrays: Arrays) -> Any:
             return float(text)
         case {"array": str(name), "scalar": bool(scalar)} if name in arrays:
             return arrays[name][()] if scalar else arrays[name]
+        case {"objects": list(entries), "shape": list(shape)}:
+            objects = np.empty(len(entries), object)
+            for place, entry in enumerate(entries):
+                objects[place] = unpacked(entry, arrays)
+            return objects.reshape(shape)
         case {"op": str(name)} if hasattr(keras.ops, name):
             return getattr(keras.ops, name)
         case {"list": list(entries)}:

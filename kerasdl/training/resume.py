@@ -5,24 +5,20 @@ the callbacks as they were then, and new checkpoints as the training goes on.
 """
 
 import contextlib
-import hashlib
 import inspect
 import json
-import platform
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-from scipy.sparse import issparse
 
 from kerasdl import borrowed, checks, devices, files
-from kerasdl.training import checkpoints
+from kerasdl.training import checkpoints, digests
 from kerasdl.training.batches import Batches
 from kerasdl.training.snapshots import restore, snapshot
 
@@ -249,7 +245,7 @@ def _draw_on(drawn: dict[str, Any]) -> None:
 def _mark(value: Any) -> str:
     """A digest of what a callback keeps: only what has changed since it was made is its state."""
     arrays: checkpoints.Arrays = {}
-    return _digest(checkpoints.packed(value, arrays, ""), *map(_bytes, arrays.values()))
+    return digests.digest(checkpoints.packed(value, arrays, ""), *map(digests.array, arrays.values()))
 
 
 def _signature(
@@ -261,47 +257,20 @@ def _signature(
 ) -> dict[str, str]:
     """Digests of what must be the same in the call that goes on: each by the word for it."""
     shapes = [[list(value.shape), value.dtype.str] for _, value in snapshot(model)]
-    backend = keras.backend.backend()
-    packages = {
-        "keras": keras.__version__,
-        "python": platform.python_version(),
-        "kerasdl": _version("kerasdl"),
-    }
     held_out = keras.tree.flatten(validation) if validation is not None else []
     return {
-        "backend": backend,
-        "versions": json.dumps({**packages, backend: _version(backend)}),
-        "model": _digest(
-            _config(model.get_config, [type(layer).__qualname__ for layer in model.layers]), shapes
+        "backend": keras.backend.backend(),
+        "versions": json.dumps(digests.versions()),
+        "model": digests.digest(
+            digests.config(model.get_config, [type(layer).__qualname__ for layer in model.layers]), shapes
         ),
-        "loss, optimizer or metrics": _config(model.get_compile_config, type(model.optimizer).__qualname__),
-        "data": _digest(*map(_bytes, [*batches.arrays, *held_out])),
-        "settings": _digest(asked),
-        "callbacks": _digest([[type(one).__qualname__, _settings(one)] for one in callbacks]),
+        "loss, optimizer or metrics": digests.config(
+            model.get_compile_config, type(model.optimizer).__qualname__
+        ),
+        "data": digests.digest(*map(digests.array, [*batches.arrays, *held_out])),
+        "settings": digests.digest(asked),
+        "callbacks": digests.digest([[type(one).__qualname__, _settings(one)] for one in callbacks]),
     }
-
-
-def _config(get: Callable[[], Any], otherwise: Any) -> str:
-    """A config as text, in which names, that count the objects of a process, are places."""
-    try:
-        config = get()
-    except Exception:  # noqa: BLE001  a class of one's own may not have any
-        config = otherwise
-    text = json.dumps(config, sort_keys=True, default=_named)
-    for place, name in enumerate(dict.fromkeys(_names(json.loads(text)))):
-        text = text.replace(json.dumps(name), json.dumps(f"name {place}"))
-    return text
-
-
-def _names(config: Any) -> Iterator[str]:
-    if isinstance(config, dict):
-        if isinstance(name := config.get("name"), str) and len(config) > 1:  # alone it is that of a type
-            yield name
-        for entry in config.values():
-            yield from _names(entry)
-    elif isinstance(config, list):
-        for entry in config:
-            yield from _names(entry)
 
 
 def _settings(callback: keras.callbacks.Callback) -> dict[str, Any]:
@@ -309,30 +278,3 @@ def _settings(callback: keras.callbacks.Callback) -> dict[str, Any]:
     names = inspect.signature(type(callback).__init__).parameters
     kept = {name: vars(callback)[name] for name in names if name in vars(callback)}
     return {name: value for name, value in kept.items() if isinstance(value, (bool, int, float, str))}
-
-
-def _digest(*parts: Any) -> str:
-    whole = hashlib.sha256()
-    for part in parts:
-        whole.update(json.dumps(part, sort_keys=True, default=_named).encode())
-    return whole.hexdigest()[:16]
-
-
-def _named(value: Any) -> str:
-    """What can't be written down stands as its name, which is the same in the next process."""
-    return getattr(value, "__qualname__", type(value).__qualname__)
-
-
-def _bytes(array: Any) -> str:
-    if issparse(array):
-        rows = array.tocsr()
-        return f"{rows.shape}{''.join(map(_bytes, (rows.data, rows.indices, rows.indptr)))}"
-    array = np.ascontiguousarray(array)
-    return f"{array.dtype}{array.shape}{hashlib.sha256(array.reshape(-1).view('u1').data).hexdigest()}"
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "unknown"
