@@ -1,8 +1,9 @@
 """How is a training kept on disk? Arrays as ``.npz`` without pickle, beside JSON that vouches for them.
 
 A record and its arrays go in; the newest pair that is whole comes out. The arrays are written first; the JSON
-holds their size and SHA-256, so that a pair counts only once it is there whole. The pair before stays until
-then, and one more after: if the newest is damaged, the training goes on from the one before.
+holds their size and SHA-256, and that of its own record, so that a pair counts only once it is there whole.
+The pair before stays until then, and one more after: if the newest is damaged, the training goes on from the
+one before.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ import numpy as np
 
 from kerasdl import files
 
-FORMAT = 1  # another form gets another number, and is refused
+FORMAT = 2  # another form gets another number, and is refused
 KEPT = 2  # pairs
 HEADER = 2**14  # bytes, more than the name, type and shape of an array take
 
@@ -45,6 +46,7 @@ def write(folder: Path, number: int, record: dict[str, Any], arrays: Arrays) -> 
         "sha256": hashlib.sha256(content).hexdigest(),
         "arrays": {name: [array.dtype.str, list(array.shape)] for name, array in plain.items()},
         "record": record,
+        "record_sha256": _digest(record),
     }
     files.write(_path(folder, number, ".json"), json.dumps(vouched, allow_nan=False) + "\n")
     for old in numbers(folder)[KEPT:]:
@@ -53,6 +55,8 @@ def write(folder: Path, number: int, record: dict[str, Any], arrays: Arrays) -> 
     for path in folder.glob("checkpoint-*.npz"):
         if path.stem not in known:
             path.unlink(missing_ok=True)
+    for path in folder.glob(".checkpoint-*"):  # half a file, where a kill came
+        path.unlink(missing_ok=True)
 
 
 def read(folder: Path) -> tuple[dict[str, Any], Arrays] | None:
@@ -104,6 +108,8 @@ def _read(folder: Path, number: int) -> tuple[dict[str, Any], Arrays]:
     record, declared = vouched["record"], vouched["arrays"]
     if not isinstance(record, dict) or not isinstance(declared, dict):
         raise ValueError("no record")
+    if _digest(record) != vouched["record_sha256"]:
+        raise ValueError("the SHA-256 of its record is another")
     path = _path(folder, number, ".npz")
     size = path.stat().st_size
     if size != vouched["bytes"]:
@@ -121,6 +127,10 @@ def _read(folder: Path, number: int) -> tuple[dict[str, Any], Arrays]:
     if found != declared:
         raise ValueError(f"{path.name} holds other arrays than its record says")
     return record, arrays
+
+
+def _digest(record: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def _plain(array: np.ndarray) -> np.ndarray:

@@ -1,14 +1,19 @@
 """A cross-validation or search that is stopped and called again finds what it would have found at once."""
 
 import os
+import random
 import subprocess
 import sys
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from blows import Blow, Killed
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from scipy.stats import loguniform
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import KFold
@@ -26,19 +31,15 @@ Y = X @ [1.0, -2.0, 0.5]
 LABELS = np.array(["low", "middle", "high"], object)[np.digitize(Y, [-1, 1])]
 
 
-class Killed(BaseException):
-    """Stands in for a kill: nothing catches it."""
-
-
 def classifier(**changes):
-    settings = {"epochs": 3, "batch_size": 8, "random_state": 0, "learning_rate": 0.01}
+    own = {"epochs": 3, "batch_size": 8, "random_state": 0, "learning_rate": 0.01}
     build = {"build__hidden": (4,), "build__dropout": 0.2}
-    return make_pipeline(StandardScaler(), KerasClassifier(models.mlp, **(settings | build | changes)))
+    return make_pipeline(StandardScaler(), KerasClassifier(models.mlp, **(own | build | changes)))
 
 
 def regressor(**changes):
-    settings = {"epochs": 2, "batch_size": 12, "random_state": 0, "build__hidden": (4,)}
-    return KerasRegressor(models.mlp, **(settings | changes))
+    own = {"epochs": 2, "batch_size": 12, "random_state": 0, "build__hidden": (4,)}
+    return KerasRegressor(models.mlp, **(own | changes))
 
 
 def validated(folder=None, **changes):
@@ -275,3 +276,45 @@ def test_tables_words_and_dates_come_back_as_they_were(tmp_path):
         again = cross_validate(LogisticRegression(), table, y, cv=3, resume=folder)
         equal(again, first)
         assert again.decisions.tobytes() == first.decisions.tobytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["kill", "full disk"])
+def test_a_hundred_blows_lose_nothing(tmp_path, kind):
+    def search(folder=None):
+        return grid_search(Ridge(), X, Y, {"alpha": [0.1, 1.0, 10.0]}, cv=3, resume=folder)
+
+    chance, counts, whole, folder = random.Random(0), Counter(), search(), tmp_path / "0"
+    while counts["blows"] < 100:
+        with pytest.MonkeyPatch.context() as patch:
+            Blow(patch, kind, chance.randint(1, 30))
+            try:
+                found = search(folder)
+            except (Killed, OSError):
+                counts["blows"] += 1
+                continue
+        counts["ended"] += 1
+        equal(found, whole)
+        assert not list(folder.rglob(".*"))
+        folder = tmp_path / str(counts["ended"])
+    equal(search(folder), whole)
+    print(dict(counts))
+
+
+@pytest.mark.slow
+@given(st.data())
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_thousand_damaged_units_are_whole_or_trained_again(folder, data):
+    unit = folder / "setting-1-fold-2"
+    before = {path: path.read_bytes() for path in sorted(unit.iterdir())}
+    path = data.draw(st.sampled_from(list(before)))
+    content = bytearray(before[path])
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=4)):
+        content[place] = data.draw(st.integers(0, 255))
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)) | st.just(len(content)))])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = cross_validate(Ridge(), X, Y, cv=KFold(3), resume=folder)
+    for path in before:
+        path.write_bytes(before[path])
+    equal(found, cross_validate(Ridge(), X, Y, cv=KFold(3)))
