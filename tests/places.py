@@ -9,7 +9,8 @@ REAL_DATA = Path(os.environ.get("KERASDL_DATA") or CHECKOUT.parent / "shared" / 
 
 # Rooms that never need a backend, save for their files ``test_…_keras.py``; and single files.
 ROOMS = ("datasets/", "scratch/", "shift/")
-FILES = ("course/test_syllabus.py", "test_architecture.py", "test_checks.py", "test_files.py", "test_text.py")
+FILES = tuple(f"test_{name}.py" for name in ("architecture", "checks", "files", "floors", "text"))
+FILES += ("course/test_syllabus.py",)
 
 
 def needs_no_backend(path: Path) -> bool:
