@@ -66,7 +66,7 @@ class Worker:
         if backend == "torch" and devices > 1:
             many = ["torch.distributed.run", "--standalone", f"--nproc-per-node={devices}", "--no-python"]
             command = [sys.executable, "-m", *many, *command]
-        self._asked = False
+        self._asked = self._told = False
         self.process = subprocess.Popen(
             command,
             env=environment(backend, variables),
@@ -87,6 +87,7 @@ class Worker:
             with contextlib.suppress(ValueError):  # a line of someone else's, before the chapters begin
                 event = json.loads(line)
                 if isinstance(event, dict) and "event" in event:
+                    self._told = True
                     yield event
         self.process.wait()
 
@@ -106,6 +107,8 @@ class Worker:
         """Ask the process to end, once: a second time would disturb it while it does."""
         if not self._asked:
             self._asked = True
+            if not self._told:  # nothing to end yet, and Python would answer an interrupt with a traceback
+                self.kill()
             self._send(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
 
     def kill(self) -> None:

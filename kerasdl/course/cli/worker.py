@@ -39,7 +39,10 @@ def main() -> None:
 
     def send(event: str, **fields: Any) -> None:
         if not rank:
-            print(json.dumps({"event": event, **fields}), file=events, flush=True)
+            try:
+                print(json.dumps({"event": event, **fields}), file=events, flush=True)
+            except BrokenPipeError:  # whoever started this is gone, and no one left to be told
+                end()
 
     try:
         for job in jobs:
