@@ -302,14 +302,14 @@ print(f"on the target and costs {paid:.1%} on the source.")
 # another picture can stand for it. So `DiscriminativeRatio` counts these too: its `unreached_share` is
 # printed above.
 #
-# Which classifier does it use? By default several kinds, from a logistic regression like ours to boosted
-# trees, are tried on rows held out, and the simple one stays unless a freer one is clearly better. The line
-# "families in use" says which it was; `--set ratio=linear` allows the simple one alone.
+# The first of these diagnostics is worth a formula. A weighted mean of $n$ independent numbers of equal
+# variance has the variance of a plain mean of $n_\text{eff} = \left(\sum_i w_i\right)^2 / \sum_i w_i^2$
+# numbers (Kish, 1965). If all weights are equal that is $n$. If one weight is far larger than all others
+# together, it is 1: the model then learns from a single row.
 #
-# The first of them is worth a formula. A weighted mean of $n$ independent numbers of equal variance has the
-# variance of a plain mean of $n_\text{eff} = \left(\sum_i w_i\right)^2 / \sum_i w_i^2$ numbers (Kish, 1965).
-# If all weights are equal that is $n$. If one weight is far larger than all others together, it is 1: the
-# model then learns from a single row.
+# Which classifier does `DiscriminativeRatio` use? By default several kinds, from a logistic regression like
+# ours to boosted trees, are tried on rows held out, and the simple one stays unless a freer one is clearly
+# better. The line "families in use" says which it was; `--set ratio=linear` allows the simple one alone.
 #
 # The first figure shows what weighting does: the weighted source should cover the target. Where the target
 # reaches farther than any source row, no weight can follow. The second figure compares the right answers on
