@@ -146,6 +146,9 @@ chapter.table(learned)
 # Now the comparison: the right model; a straight line; and the right model again, with two examples only.
 # (Put a `keras.Sequential` of your own in place of any of them: whatever makes one number of one number will
 # do.)
+#
+# With another seed the two examples may lie so far out that this learning rate is too large for them. Then
+# the training stops and says so; the second exercise asks why.
 
 # %%
 runs = {"just right: cubic": (cubic, history)}

@@ -10,6 +10,8 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
+STOPPED = "training stopped: "  # how the line on a training that diverged begins
+
 
 def warned(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
@@ -32,7 +34,7 @@ def explain(
     that lead to it.
     """
     if issubclass(kind, FloatingPointError):
-        print(textwrap.fill(f"training stopped: {error}", 80, initial_indent="\n"), flush=True)
+        print(textwrap.fill(f"{STOPPED}{error}", 80, initial_indent="\n"), flush=True)
         raise SystemExit(0)
     if not issubclass(kind, Exception):
         sys.__excepthook__(kind, error, trace)

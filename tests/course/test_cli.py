@@ -142,6 +142,16 @@ def test_training_that_diverges_at_a_changed_setting_is_a_finding(tutorials, run
     assert "training stopped: loss is inf" in script.stdout
 
 
+def test_among_several_a_chapter_that_diverges_is_neither_held_good_nor_passed_over(tutorials, run):
+    tutorials("diverging", "good")
+    code, said = run("run", "--set", "value=0.25")
+    assert code == 0
+    lines = said.splitlines()
+    (at,) = (number for number, line in enumerate(lines) if re.match("– 01 diverging ", line))
+    assert lines[at + 1].startswith("  training stopped: loss is inf after epoch 2")
+    assert any(line.startswith("✓ 02 good ") for line in lines)
+
+
 def test_a_setting_that_a_chapter_cannot_have_is_answered_in_one_line(tutorials, run):
     folder = tutorials("choosy")
     code, said = run("run", "choosy", "--set", "epochs=99")

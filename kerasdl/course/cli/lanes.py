@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kerasdl import files
-from kerasdl.course import compiled, results, syllabus, workplace
+from kerasdl.course import compiled, mistakes, results, syllabus, workplace
 from kerasdl.course.cli.process import GRACE_SECONDS, Worker
 
 # How often to look up: a wait without end is deaf to Ctrl-C on Windows.
@@ -49,6 +49,14 @@ class Outcome:
     result: results.Result | None = None
     log: str = ""
     kept: bool = False
+
+    @property
+    def stopped(self) -> str:
+        """What the chapter said when its training diverged; empty where it came to its end, or failed."""
+        if self.error or self.result:
+            return ""
+        _, said, why = self.log.rpartition(mistakes.STOPPED)
+        return " ".join(f"{said}{why}".split())
 
 
 @dataclass(frozen=True)

@@ -66,4 +66,8 @@ class Screen:
         script = outcome.script
         took = "kept" if outcome.kept else report.duration(outcome.seconds)
         line = f"{script.number} {script.name:<24} {took:>8}   {outcome.backend}"
+        if outcome.stopped:
+            self._console.print("–", line)
+            self._console.print(f"  {outcome.stopped}")
+            return
         self._console.print(report.mark(not outcome.error), line)
