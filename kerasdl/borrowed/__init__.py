@@ -23,6 +23,7 @@ from kerasdl.borrowed.of_keras import (
     stock_draws,
     torch_random,
 )
+from kerasdl.borrowed.of_matplotlib import ticks_found_once
 from kerasdl.borrowed.of_sklearn import cloned, copy_request, safe_indexing
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "rowwise_metric",
     "safe_indexing",
     "stock_draws",
+    "ticks_found_once",
     "torch_random",
 ]
 
@@ -256,6 +258,12 @@ ENTRIES = {
         "sklearn.datasets.fetch_file has no timeout",
         "a silent server would hold it for ever: the default timeout of sockets is set around it",
         "scikit-learn 1.9",
+    ),
+    # matplotlib.
+    "ticks_found_once": Entry(
+        "matplotlib.axis.Axis._update_ticks and _get_ticklabel_bboxes",
+        "a layout finds an axis's ticks up to eight times where nothing moved: a fifth of a figure's time",
+        "matplotlib 3.11",
     ),
     # joblib.
     "joblib_backends": Entry(

@@ -6,6 +6,8 @@ A figure goes in; the bytes of a PNG come out.
 import io
 from typing import TYPE_CHECKING
 
+from kerasdl import borrowed
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -38,10 +40,11 @@ def png(figure: "Figure", about: str = "") -> bytes:
     laid_out, canvas, dpi = not figure.stale, figure.canvas, figure.get_dpi()
     try:
         figure.set_dpi(DPI)
-        if not laid_out:
-            engine.execute(figure)
-        figure.set_layout_engine("none")
-        FigureCanvasAgg(figure).print_png(buffer, metadata=metadata)
+        with borrowed.ticks_found_once():
+            if not laid_out:
+                engine.execute(figure)
+            figure.set_layout_engine("none")
+            FigureCanvasAgg(figure).print_png(buffer, metadata=metadata)
     finally:
         figure.set_layout_engine(engine)
         figure.set_dpi(dpi)

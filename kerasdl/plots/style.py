@@ -18,6 +18,8 @@ from matplotlib.rcsetup import cycler
 from matplotlib.ticker import MaxNLocator, NullFormatter
 from matplotlib.transforms import Bbox, ScaledTranslation
 
+from kerasdl import borrowed
+
 Colour = str | tuple[float, ...]
 
 PALETTE: list[Colour] = list(sns.color_palette("colorblind"))
@@ -145,7 +147,8 @@ def _clear_legends(figure: Figure, axes: np.ndarray) -> None:
     own, engine = figure.get_dpi(), figure.get_layout_engine()
     figure.set_dpi(DPI)
     if engine:
-        engine.execute(figure)
+        with borrowed.ticks_found_once():
+            engine.execute(figure)
     covering = [ax for ax in axes.flat if (one := ax.get_legend()) and _covers(ax, one.get_window_extent())]
     for ax in covering:
         _move_out(ax, figure, alone=axes.size == 1)
