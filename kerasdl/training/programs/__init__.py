@@ -106,6 +106,7 @@ def signature(model: keras.Model) -> tuple:
         vars(model).get("train_step"),
         tuple(map(id, model.trainable_variables)),
         model.jit_compile,
+        _module().Program.kind(model),
     )
 
 

@@ -7,7 +7,7 @@ enough that an interrupt, the guard against NaN and a progress bar answer within
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import keras
@@ -42,6 +42,11 @@ class Program(ABC):
         self.pace = {True: Pace(), False: Pace()}
         self.planned: Counter[tuple[bool, tuple[int, ...]]] = Counter()
         model.reset_metrics()  # what they begin with is read now
+
+    @staticmethod
+    def kind(model: keras.Model) -> Hashable | None:
+        """Return what else of a model a program depends on, in part or as a whole."""
+        return None
 
     @abstractmethod
     def put(self, data: Any) -> Any:

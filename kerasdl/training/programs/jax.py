@@ -3,6 +3,8 @@
 A compiled model goes in; out comes a program that takes steps on data that lie on the device.
 """
 
+from collections import OrderedDict
+from collections.abc import Hashable
 from typing import Any
 
 import jax
@@ -11,7 +13,9 @@ import numpy as np
 from jax import lax
 
 from kerasdl import devices
-from kerasdl.training.programs import contract
+from kerasdl.training.programs import contract, kinds
+
+MOST = 16  # kinds of models whose traces are kept
 
 
 def obstacle(model: keras.Model) -> str | None:
@@ -29,32 +33,27 @@ def free_memory() -> float | None:
     return stats["bytes_limit"] - stats["bytes_in_use"] if stats and "bytes_limit" in stats else None
 
 
-class Program(contract.Program):
-    """See :class:`kerasdl.training.programs.contract.Program`. The loop's bounds are arguments: one trace."""
+class Traces:
+    """Steps and loops, traced once for all models of a kind: the loop's bounds are arguments, too.
 
-    def __init__(self, model: keras.Model, signature: tuple):
-        super().__init__(model, signature)
-        self._fresh = [variable.value for variable in model.metrics_variables]
-        self._values: tuple[list, ...] = ()
-        self._steps = {True: self._step(training=True), False: self._step(training=False)}
-        self._loops = {training: self._loop(step) for training, step in self._steps.items()}
-        self._results = jax.jit(self._result)
-        self._apart: dict[bool, bool] = {}
+    Attributes:
+        model: the one whose step is traced, while a program runs it.
+        apart: training or testing → whether its steps are slow inside a loop; as far as known.
+    """
 
-    def _parts(self) -> tuple[list, ...]:
-        model = self.model
-        return (
-            list(model.trainable_variables),
-            list(model.non_trainable_variables),
-            list(model.optimizer.variables),
-            list(model.metrics_variables),
-        )
+    def __init__(self, model: keras.Model):
+        self.model: Any = model
+        self.apart: dict[bool, bool] = {}
+        self.steps = {True: self._step(training=True), False: self._step(training=False)}
+        self.loops = {training: self._loop(step) for training, step in self.steps.items()}
+        self.results = jax.jit(self._result)
+        self.model = None
 
     def _step(self, training: bool) -> Any:
         """Return one step, which takes its rows out of the data."""
-        model = self.model
 
         def step(number: Any, state: tuple, data: Any, rows: list) -> tuple:
+            model = self.model
             arrays, form = jax.tree.flatten(data)
             chosen = [lax.dynamic_index_in_dim(one, number, keepdims=False) for one in rows]
             parts = zip(arrays, chosen, strict=True)
@@ -77,13 +76,51 @@ class Program(contract.Program):
 
         if devices.count() == 1:
             return jax.jit(loop)
-        shardings = tuple([variable.value.sharding for variable in part] for part in self._parts())
+        shardings = tuple([variable.value.sharding for variable in part] for part in _parts(self.model))
         return jax.jit(loop, out_shardings=(shardings, None))
 
     def _result(self, metrics: list) -> dict[str, Any]:
         held = list(zip(self.model.metrics_variables, metrics, strict=True))
         with keras.StatelessScope(state_mapping=held):
             return self.model.get_metrics_result()
+
+
+_kept: OrderedDict[Hashable, Traces] = OrderedDict()
+
+
+def _traces(model: keras.Model, of: Hashable | None) -> Traces:
+    """Return the traces of a model's kind: those that are kept, where there are any."""
+    if of is None:  # the model's own, which go with it
+        return Traces(model)
+    if of not in _kept:
+        _kept[of] = Traces(model)
+    _kept.move_to_end(of)
+    if len(_kept) > MOST:
+        _kept.popitem(last=False)
+    return _kept[of]
+
+
+def _parts(model: keras.Model) -> tuple[list, ...]:
+    return (
+        list(model.trainable_variables),
+        list(model.non_trainable_variables),
+        list(model.optimizer.variables),
+        list(model.metrics_variables),
+    )
+
+
+class Program(contract.Program):
+    """See :class:`kerasdl.training.programs.contract.Program`. Models of one kind share their traces."""
+
+    @staticmethod
+    def kind(model: keras.Model) -> Hashable | None:
+        return kinds.kind(model)
+
+    def __init__(self, model: keras.Model, signature: tuple):
+        super().__init__(model, signature)
+        self._fresh = [variable.value for variable in model.metrics_variables]
+        self._values: tuple[list, ...] = ()
+        self._traces = _traces(model, signature[-1])
 
     def put(self, data: Any) -> Any:
         if (distribution := keras.distribution.distribution()) is None:
@@ -98,10 +135,10 @@ class Program(contract.Program):
         return rows if keras.distribution.distribution() is None else self.put(rows)
 
     def take(self) -> None:
-        self._values = tuple([variable.value for variable in part] for part in self._parts())
+        self._values = tuple([variable.value for variable in part] for part in _parts(self.model))
 
     def give(self) -> None:
-        for part, values in zip(self._parts(), self._values, strict=True):
+        for part, values in zip(_parts(self.model), self._values, strict=True):
             for variable, value in zip(part, values, strict=True):
                 variable.assign(value)
         self._values = ()
@@ -110,18 +147,23 @@ class Program(contract.Program):
         self._values = (*self._values[:3], self._fresh)
 
     def steps(self, data: Any, rows: Any, start: int, stop: int, training: bool) -> dict[str, Any]:
-        step, values = self._steps[training], self._values
-        if training not in self._apart:
-            self._apart[training] = devices.count() == 1 and _slow_in_a_loop(
-                step.trace(np.int32(0), values, data, rows).jaxpr
-            )
-        if self._apart[training]:
-            rows = self.put(rows)
-            for number in range(start, stop):
-                values = step(np.int32(number), values, data, rows)
-            found = self._results(values[3])
-        else:
-            values, found = self._loops[training](values, data, rows, np.int32(start), np.int32(stop))
+        traces, values = self._traces, self._values
+        step = traces.steps[training]
+        traces.model = self.model  # for as long as it may be traced: traces that are kept keep no model
+        try:
+            if training not in traces.apart:
+                traces.apart[training] = devices.count() == 1 and _slow_in_a_loop(
+                    step.trace(np.int32(0), values, data, rows).jaxpr
+                )
+            if traces.apart[training]:
+                rows = self.put(rows)
+                for number in range(start, stop):
+                    values = step(np.int32(number), values, data, rows)
+                found = traces.results(values[3])
+            else:
+                values, found = traces.loops[training](values, data, rows, np.int32(start), np.int32(stop))
+        finally:
+            traces.model = None
         found = jax.tree.map(np.asarray, found)  # waits for the device
         self._values = values
         return found

@@ -1,0 +1,166 @@
+"""Which models train by the same program? Those of stock parts that differ in nothing but their numbers.
+
+A compiled model goes in; its kind comes out, equal for models whose steps are one function of their
+variables.
+"""
+
+import json
+from collections.abc import Hashable
+from typing import Any
+
+import keras
+
+from kerasdl import borrowed, devices, layers
+from kerasdl.layers.powers import Powers
+from kerasdl.layers.sequences import Steps
+
+# What each of these computes is said by its config and its variables alone. What is not here has no kind.
+LAYERS = (
+    "InputLayer",
+    "Activation",
+    "Dense",
+    "Flatten",
+    "Reshape",
+    "Conv2D",
+    "MaxPooling2D",
+    "AveragePooling2D",
+)
+CELLS = ("SimpleRNNCell", "GRUCell", "LSTMCell")
+OURS = (layers.Dropout, layers.SimpleRNN, layers.GRU, layers.LSTM, Powers, Steps)
+OPTIMIZERS = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad")
+LOSSES = (
+    "MeanSquaredError",
+    "MeanAbsoluteError",
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "SparseCategoricalCrossentropy",
+)
+METRICS = (
+    "MeanSquaredError",
+    "MeanAbsoluteError",
+    "RootMeanSquaredError",
+    "BinaryAccuracy",
+    "CategoricalAccuracy",
+    "SparseCategoricalAccuracy",
+)
+REGULARIZERS = ("L1", "L2", "L1L2")
+WRAPPED = {"build", "quantize"}  # Keras itself sets these on every layer
+
+
+def kind(model: keras.Model) -> Hashable | None:
+    """Return what the trace of a model's step depends on, or None where that can't be told.
+
+    Args:
+        model: compiled and built.
+
+    Example:
+        >>> def made(units):
+        ...     keras.utils.clear_session()  # names begin anew
+        ...     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(units)])
+        ...     model.compile("sgd", "mse")
+        ...     return model
+        >>> kind(made(1)) == kind(made(1)), kind(made(1)) == kind(made(2))
+        (True, False)
+    """
+    try:
+        return _kind(model)
+    except (_Unknown, AttributeError, KeyError, TypeError, ValueError, NotImplementedError):
+        return None
+
+
+class _Unknown(Exception):
+    """Something of the model may compute what its config does not say."""
+
+
+def _kind(model: keras.Model) -> Hashable:
+    _ask(devices.count() == 1 and keras.distribution.distribution() is None)
+    _ask(type(model).__name__ in ("Functional", "Sequential") and type(model).__module__.startswith("keras."))
+    # Classes first: a config is asked of Keras's own parts and ours alone.
+    parts = borrowed.every_layer(model)
+    for one in (model, *parts, model.optimizer):
+        _ask(
+            {name for name, own in vars(one).items() if callable(own) and hasattr(type(one), name)} <= WRAPPED
+        )
+    for part in parts:
+        _ask(_is_one_of(part, LAYERS + CELLS) or type(part) in OURS)
+        _ask(getattr(part, "activity_regularizer", None) is None)
+        for name in ("activation", "recurrent_activation"):
+            own = getattr(part, name, None)
+            _ask(own is None or own is keras.activations.get(own.__name__))
+    variables, loss = tuple(map(_variable, model.variables)), _loss(model.loss)
+    metrics = [own for metric in model.metrics for own in getattr(metric, "metrics", ())]
+    _ask(all(_is_one_of(own, METRICS, keras.metrics) for own in metrics))
+    _ask(_is_one_of(model.optimizer, OPTIMIZERS, keras.optimizers))
+    _, optimizer = borrowed.optimizer_settings(model.optimizer)
+    # A schedule is part of the program, a number is a variable. What decays can't be told from the config.
+    _ask(isinstance(optimizer.pop("learning_rate"), float) and optimizer["weight_decay"] is None)
+    optimizer.pop("name", None)
+    config, compiled = model.get_config(), model.get_compile_config()
+    # A graph may hold operations that are no layers: their configs say too little.
+    named = [one["config"]["name"] for one in config["layers"] if one["class_name"] != "InputLayer"]
+    _ask(sorted(named) == sorted(one.name for one in model.layers if not _is_one_of(one, LAYERS[:1])))
+    asked = [
+        one for name in ("metrics", "weighted_metrics") for one in keras.tree.flatten(compiled.get(name))
+    ]
+    _ask(len([one for one in asked if isinstance(one, str)]) == len(metrics))
+    configs = [config, optimizer, compiled.get("loss_weights"), asked]
+    configs += [one.get_config() for one in (*parts, *metrics)]
+    return (
+        type(model),
+        json.dumps(configs, sort_keys=True),
+        tuple(map(_attributes, (*parts, model.optimizer))),
+        loss,
+        tuple(map(type, metrics)),
+        variables,
+        tuple((tuple(v.shape), v.dtype) for v in (*model.optimizer.variables, *model.metrics_variables)),
+        (keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format()),
+        bool(model.jit_compile),
+    )
+
+
+def _ask(known: bool) -> None:
+    if not known:
+        raise _Unknown
+
+
+def _is_one_of(thing: Any, names: tuple[str, ...], room: Any = keras.layers) -> bool:
+    """Whether this is one of Keras's own, of just this class."""
+    name = type(thing).__name__
+    return name in names and getattr(room, name) is type(thing)
+
+
+def _attributes(part: Any) -> Hashable:
+    """Every attribute: the value of a plain one, the class of another. Configs leave some out: use_cudnn."""
+    plain = (bool, int, float, str, tuple, type(None))
+    return type(part), tuple(
+        (name, own if isinstance(own, plain) else type(own)) for name, own in sorted(vars(part).items())
+    )
+
+
+def _loss(loss: Any) -> Hashable:
+    if isinstance(loss, str):
+        return loss, _identity(keras.losses.get(loss))
+    _ask(_is_one_of(loss, LOSSES, keras.losses))
+    made, settings = borrowed.loss_record(loss)
+    return made, tuple((name, _setting(settings[name])) for name in sorted(settings))
+
+
+def _setting(value: Any) -> Hashable:
+    if isinstance(value, dict):
+        return tuple((name, _setting(value[name])) for name in sorted(value))
+    if isinstance(value, keras.DTypePolicy):
+        return type(value), value.name
+    _ask(value is None or isinstance(value, (str, bool, int, float)) or hasattr(value, "__code__"))
+    return value
+
+
+def _identity(found: Any) -> Any:
+    return found if hasattr(found, "__code__") else type(found)
+
+
+def _variable(variable: Any) -> Hashable:
+    regularizer = getattr(variable, "regularizer", None)
+    _ask(getattr(variable, "constraint", None) is None)
+    _ask(regularizer is None or _is_one_of(regularizer, REGULARIZERS, keras.regularizers))
+    penalty = regularizer and json.dumps(regularizer.get_config(), sort_keys=True)
+    return tuple(variable.shape), variable.dtype, variable.trainable, type(regularizer), penalty
