@@ -21,6 +21,9 @@ PATIENCE = (
 )
 AGAIN = 0.3  # seconds after which an interrupt that was not heard is repeated
 STUBBORN = 4.0  # seconds after which a process that hears none is ended
+MOST_MEMORY = (
+    1200  # MiB beyond which another chapter gets a new process: each leaves its imports and data behind
+)
 LONGEST_LINE = 2**20
 
 
@@ -60,6 +63,8 @@ class Player:
         self.process: asyncio.subprocess.Process | None = None
         self._kept = compiled.Kept("none")
         self._fast = True
+        self._script: Path | None = None  # that the process ran last, or was started for
+        self._memory = 0.0  # MiB that it took then, at most
         self._interrupted = False  # the process was interrupted in the middle of something
         self._waiting: Job | None = None
         self._running: tuple[Job, float] | None = None
@@ -91,7 +96,8 @@ class Player:
 
     async def _warm(self, script: Path, fast: bool) -> None:
         if self.process and self.process.returncode is None:
-            if fast == self._fast:
+            full = script != self._script and self._memory > MOST_MEMORY
+            if fast == self._fast and not full:
                 return
             await self._end()
         self._kept = compiled.Kept(self.backend)
@@ -99,7 +105,7 @@ class Player:
         variables.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         if fast:
             variables.setdefault("XLA_FLAGS", compiled.FAST)
-        self._fast, self._interrupted = fast, False
+        self._fast, self._script, self._memory, self._interrupted = fast, script, 0.0, False
         self.process = await asyncio.create_subprocess_exec(
             *process.python("kerasdl.course.play.worker", str(script)),
             env=variables,
@@ -174,6 +180,7 @@ class Player:
             return {"error": "", "cancelled": True, "seconds": 0.0, "busy": 0.0}
         started = time.perf_counter()
         self._running = job, started
+        self._script = job.script
         self._say(job=job.number, path=str(job.script), arguments=list(job.words), folder=str(job.folder))
         try:
             while event := await self._next():
@@ -181,6 +188,7 @@ class Player:
                     continue
                 if event["event"] == "end":
                     self._interrupted |= event["cancelled"]
+                    self._memory = event["memory"]
                     if not event["cancelled"]:
                         self._took[job.script, job.fast] = event["seconds"]
                     return event

@@ -6,7 +6,7 @@ event a line goes out:
 * in: ``{"job": 1, "path": "…", "arguments": ["--fast", …], "folder": "…"}`` runs a script, and
   ``{"cancel": 1}`` interrupts it;
 * out: ``ready``; of a job ``progress`` (label, share), ``figure`` (path, alt, line of the script) for each
-  one, and ``end`` (error, cancelled, seconds, busy).
+  one, and ``end`` (error, cancelled, seconds, busy, memory).
 
 When nothing more can come in, the process ends, whatever it is doing: none outlives the server.
 """
@@ -95,6 +95,7 @@ def main() -> None:
             cancelled=cancelled,
             seconds=time.perf_counter() - started,
             busy=time.process_time() - busy,
+            memory=_memory(),
         )
         # Only now: nobody waits for it.
         _forget()
@@ -134,6 +135,16 @@ def _stopped(folder: Path) -> str:
         return ""
     lines = (folder / LOG).read_text(encoding="utf-8").split("\n")
     return next((line for line in reversed(lines) if line.strip()), "it ended before its results")
+
+
+def _memory() -> float:
+    """Return the MiB that this process has taken, at most; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / 2**20 if sys.platform == "darwin" else most / 2**10
 
 
 def _forget() -> None:

@@ -219,7 +219,7 @@ def test_the_lesson_stands_around_the_figure(tab):
     words = card.text
     assert words.index("What happened") < words.index("<b>not</b> bold") < words.index("It rises.")
     assert card.find_elements("css selector", "math msup")
-    assert tab.one(".picture.now img").get_attribute("alt").startswith("a line that rises")
+    assert tab.one(".picture.now img").get_attribute("alt").startswith("A line that rises")
     assert "of the line" in tab.one(".control[data-setting=slope] .hint").text
 
 

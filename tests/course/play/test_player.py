@@ -127,6 +127,26 @@ def measured(tmp_path, job, name):
     return next(check.measured for check in result(tmp_path, job).checks if check.name == name)
 
 
+@pytest.mark.parametrize(("bound", "stays"), [(0, False), (1e9, True)])
+def test_another_chapter_gets_a_new_process_once_memory_has_grown(play, tmp_path, monkeypatch, bound, stays):
+    pytest.importorskip("resource", reason="this system does not say how much memory a process takes")
+    monkeypatch.setattr(player, "MOST_MEMORY", bound)
+    other = tmp_path / "02_other.py"
+    files.write(other, CHAPTER)
+
+    async def acts(own, listener, ask):
+        for number in (1, 2):
+            ask(number)
+            assert (await listener.end(number))["memory"] > 1
+        own.ask(player.Job(3, other, ("--fast",), tmp_path / "3"))
+        assert not (await listener.end(3))["error"]
+
+    play(acts)
+    one, again, changed = (measured(tmp_path, job, "process") for job in (1, 2, 3))
+    assert one == again
+    assert (changed == one) is stays
+
+
 def test_runs_are_of_one_process_and_tell_what_they_keep(play, tmp_path):
     async def acts(own, listener, ask):
         ask(1)
@@ -136,7 +156,7 @@ def test_runs_are_of_one_process_and_tell_what_they_keep(play, tmp_path):
         assert (end["error"], end["cancelled"]) == ("", False)
         (figure,) = listener.of(2, "figure")
         line = CHAPTER[: CHAPTER.index("\nkeep()")].count("\n") + 2
-        assert (figure["alt"], figure["line"]) == ("a curve", line)
+        assert (figure["alt"], figure["line"]) == ("A curve.", line)
         with open(figure["path"], "rb") as stream:
             assert stream.read() == b"picture of 0.25"
         assert [event["share"] for event in listener.of(2, "progress")] == [0, 0.5, 1]
