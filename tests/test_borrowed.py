@@ -372,6 +372,24 @@ def test_still_bidirectional_zeros():
     assert not keras.ops.convert_to_numpy(outputs)[0, 2].any()
 
 
+@on("torch")
+@pytest.mark.filterwarnings(
+    "ignore"
+)  # of a tracer that torch no longer recommends, and Keras's exporter uses
+def test_still_traced_length(monkeypatch):
+    import torch
+
+    asked, stock, x = [], torch.max, torch.ones((1, 3, 2))
+    monkeypatch.setattr(
+        torch, "max", lambda tensor, **more: asked.append(tensor.ndim) or stock(tensor, **more)
+    )
+    layer = keras.layers.RNN(keras.layers.GRUCell(2))
+    layer(x)
+    assert asked == []
+    torch.jit.trace(layer.eval(), x, check_trace=False)
+    assert asked == [0]
+
+
 @on("jax")
 def test_still_odd_batches():
     script = """

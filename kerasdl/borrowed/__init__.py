@@ -193,6 +193,12 @@ ENTRIES = {
         "keras 3.15",
         "https://github.com/tensorflow/tensorflow/issues/49738",
     ),
+    "traced_length": Entry(
+        "Keras's loop over time asks for the maximum of its length, one number, while PyTorch traces it",
+        "no runtime reads the ONNX file of a Bidirectional that is made of it: without a mask, ours take "
+        "the unrolled loop, of the same steps, which asks for no length",
+        "keras 3.15, PyTorch backend",
+    ),
     "odd_batches": Entry(
         "a batch with fewer rows than devices, or an odd one, is refused by DataParallel",
         "devices.jax hands Keras whole batches, which the compiled program shares out",

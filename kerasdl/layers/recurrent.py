@@ -42,7 +42,13 @@ class FastLoop:
         _refuse_a_mask_of_other_steps(sequences, mask)
         if KERNEL is None or not KERNEL.serves(sequences):
             _refuse_a_step_for_any_length(self, sequences)
-            return super().inner_loop(sequences, initial_state, mask, training)  # type: ignore[misc]
+            unroll = self.unroll
+            # See borrowed.ENTRIES["traced_length"]. The unrolled loop takes no mask there (keras 3.15).
+            self.unroll = unroll or (mask is None and KERNEL is not None and KERNEL.traces())
+            try:
+                return super().inner_loop(sequences, initial_state, mask, training)  # type: ignore[misc]
+            finally:
+                self.unroll = unroll
         arithmetic = arithmetic_of(self.cell)
         # Left to Keras's loop: dropped states, a mask of its own for each gate, and a dropout of 1, which
         # some of its cells take for 0.

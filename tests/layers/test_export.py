@@ -1,7 +1,8 @@
 """``model.export``: the file's answers are the model's, or the export is refused with the way out.
 
 What needs a converter is slow, and skipped where it is not installed: tf2onnx on TensorFlow, onnxscript on
-PyTorch, jax2onnx (which brings 30 packages along, and is in no group) on JAX, TensorFlow for a SavedModel.
+PyTorch, jax2onnx (which brings 30 packages along, and is in no group) on JAX, TensorFlow for a SavedModel
+(`tox -e export` has it beside JAX).
 """
 
 import importlib.util
@@ -18,11 +19,6 @@ from kerasdl.layers.kernels.exports import exporting
 BACKEND = keras.backend.backend()
 CONVERTER = {"jax": "jax2onnx", "tensorflow": "tf2onnx", "torch": "onnxscript"}[BACKEND]
 FEATURES, STEPS = 3, 6
-STOCK = (
-    "rnn",
-    "gru",
-    "lstm",
-)  # on PyTorch, onnxruntime takes no file of a Bidirectional around Keras's RNN (3.15)
 pytestmark = pytest.mark.filterwarnings("ignore")  # converters warn of their own and of each other's ways
 
 
@@ -59,9 +55,7 @@ def test_an_onnx_file_answers_as_the_model(name, masked, free, tmp_path):
     needs(CONVERTER, "onnxruntime")
     import onnxruntime
 
-    model = model_of(
-        name, None if free else STEPS, masked, both=not masked and (BACKEND != "torch" or name in STOCK)
-    )
+    model = model_of(name, None if free else STEPS, masked, both=not masked)
     path = str(tmp_path / "model.onnx")
     if free and BACKEND == "torch":
         with pytest.raises(
@@ -82,17 +76,44 @@ def test_an_onnx_file_answers_as_the_model(name, masked, free, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras 3.15 writes SavedModels of a torch model by torch_xla")
-def test_a_saved_model_answers_as_the_model(name, tmp_path):
+def test_a_saved_model_answers_as_the_model(name, masked, tmp_path):
     needs("tensorflow")
     import tensorflow as tf
 
-    model = model_of(name, None, masked=True)
+    model = model_of(name, None, masked, both=not masked)
     model.export(tmp_path / "model", verbose=False)
     loaded = tf.saved_model.load(tmp_path / "model")
     for rows, steps in [(1, STEPS), (3, 4)]:
-        x = inputs(rows, steps, masked=True)
+        x = inputs(rows, steps, masked)
         assert close(np.array(loaded.serve(x)), model.predict(x, verbose=0), 1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("free", [False, True])
+@pytest.mark.skipif(
+    BACKEND != "tensorflow", reason="Keras 3.15 has no TFLite for JAX, and litert_torch for PyTorch"
+)
+def test_a_tflite_file_of_one_row_answers_as_the_model(name, masked, free, tmp_path):
+    import tensorflow as tf
+
+    model = model_of(name, None if free else STEPS, masked, both=not masked)
+    path = str(tmp_path / "model.tflite")
+    # Of a free number of rows, the file asks for TensorFlow's own operations, stock Keras's as well.
+    signature = [keras.InputSpec("float32", (1, None if free else STEPS, FEATURES), name="x")]
+    model.export(path, format="litert", verbose=False, input_signature=signature)
+    interpreter = tf.lite.Interpreter(path)
+    (given,), (found,) = interpreter.get_input_details(), interpreter.get_output_details()
+    for steps in (STEPS, 4) if free else (STEPS,):
+        x = inputs(1, steps, masked)
+        interpreter.resize_tensor_input(given["index"], x.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(given["index"], x)
+        interpreter.invoke()
+        assert close(interpreter.get_tensor(found["index"]), model.predict(x, verbose=0), 1e-5)
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="Keras 3.15 exports to torch from torch")

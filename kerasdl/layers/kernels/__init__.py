@@ -1,4 +1,4 @@
-"""How does each backend run a recurrence? One module for each backend, with the same two functions.
+"""How does each backend run a recurrence? One module for each backend, with the same functions.
 
 :class:`Kernel` says what a module brings; :func:`load` returns that of the backend that runs. The cells
 that they run are in :mod:`kerasdl.layers.cells`. Only here, in devices/ and in training/ does code differ
@@ -45,6 +45,9 @@ class Kernel(Protocol):
 
     def serves(self, x: Tensor) -> bool:
         """Return whether a call can be run here at this moment: no tracer or transformation forbids it."""
+
+    def traces(self) -> bool:
+        """Return whether the steps of a call are being written down, as for an ONNX file."""
 
     def has_cudnn(self, layer: Any, mask: Tensor | None) -> bool:
         """Return whether to leave the loop to stock Keras, which would run this layer on cuDNN."""

@@ -173,6 +173,11 @@ def serves(x: Tensor) -> bool:
     return not (isinstance(x, jax.core.Tracer) and exporting())
 
 
+def traces() -> bool:
+    """Return False: a loop is written as a loop."""
+    return False
+
+
 def has_cudnn(layer: Any, mask: Tensor | None) -> bool:
     """Return whether stock Keras would run this layer on cuDNN."""
     return jax.default_backend() == "gpu" and type(layer.cell).__name__ == "LSTMCell" and mask is None

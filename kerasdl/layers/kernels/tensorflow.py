@@ -209,6 +209,11 @@ def serves(x: Tensor) -> bool:
     return tf.executing_eagerly() or not exporting()
 
 
+def traces() -> bool:
+    """Return False: a loop is written as a loop."""
+    return False
+
+
 def has_cudnn(layer: Any, mask: Tensor | None) -> bool:
     """Return whether stock Keras would run this layer on cuDNN."""
     fits = type(layer.cell).__name__ == "LSTMCell" or getattr(layer.cell, "reset_after", False)

@@ -259,6 +259,11 @@ def serves(x: Tensor) -> bool:
     )
 
 
+def traces() -> bool:
+    """Return whether torch writes down the steps of this call: see :class:`kerasdl.layers.kernels.Kernel`."""
+    return torch.jit.is_tracing()
+
+
 def has_cudnn(layer: Any, mask: Tensor | None) -> bool:
     """Return whether to leave a layer to Keras for its cuDNN: never, for the loop here uses it, too."""
     return False
