@@ -72,9 +72,9 @@ def convnet():
     return model, IMAGES, LABELS
 
 
-def lstm():
+def lstm(masked=True):
     inputs = keras.Input((4, 3))
-    x = layers.Steps(mask_value=0.0)(inputs)
+    x = layers.Steps(mask_value=0.0)(inputs) if masked else inputs
     x = keras.layers.SpatialDropout1D(0.4, seed=5)(x)  # one mask for all steps
     x = layers.LSTM(5, return_sequences=True)(x)
     model = keras.Model(inputs, keras.layers.Dense(3)(x))
@@ -153,6 +153,17 @@ def test_a_few_steps_are_the_same_before_they_are_worth_a_program(name, monkeypa
             history = training.fit(model, x, y, epochs=2, batch_size=BATCH, engine=engine)
         runs.append((model, history))
     same(*runs, rtol=2e-6)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="PyTorch alone has a fused LSTM on a CPU")
+@pytest.mark.parametrize("taping", [True, False])
+def test_the_fused_lstm_is_recorded_whether_or_not_the_caller_tapes(taping):
+    import torch
+
+    with torch.set_grad_enabled(taping):
+        program = trained(lambda: lstm(masked=False), "program")
+    assert program[1].attrs == {"engine": "program", "reason": None}
+    same(program, trained(lambda: lstm(masked=False), "keras"))
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="elsewhere every layer has a seed of its own")

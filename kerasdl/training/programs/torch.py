@@ -81,9 +81,10 @@ class Program(contract.Program):
         ]
         values = [value.clone() for value in self._values]  # an interrupt leaves those of the last chunk
         planned = self.planned[training, tuple(rows[0].shape[1:])]
-        step = self._step(data, values, [part[0] for part in parts], training, planned)
-        for tensors in zip(*parts, strict=True):
-            values = step(*values, *tensors)
+        with torch.enable_grad():  # else a recorded LSTM keeps nothing for its way back
+            step = self._step(data, values, [part[0] for part in parts], training, planned)
+            for tensors in zip(*parts, strict=True):
+                values = step(*values, *tensors)
         found = keras.tree.map_structure(keras.ops.convert_to_numpy, self._results(values))
         self._values = list(values)
         return found
@@ -205,7 +206,7 @@ def _compiled(graph: torch.fx.GraphModule, example: list[torch.Tensor]) -> Calla
         if node.op == "call_function" and any(map(_truths, node.args)):
             _script(node)
     graph.recompile()
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings():
         # Ten times quicker than the same graph called from Python, and part of every torch 2.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
