@@ -14,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from builder import chapters, front, numbers, reference, runs, tree  # noqa: E402
+from builder import chapters, charts, front, numbers, reference, runs, tree  # noqa: E402
 
 from kerasdl import backends, files  # noqa: E402
 
@@ -42,7 +42,7 @@ def build(folder: Path, to: Path) -> None:
     source, trees = to.parent / f"{to.name}-source", to.parent / f"{to.name}-doctrees"
     shutil.rmtree(source, ignore_errors=True)
     tree.copy(source)
-    for part in (chapters, numbers, reference, front):
+    for part in (chapters, numbers, charts, reference, front):
         part.write(found, source)
     kept = {"html_extra_path": [str(source / "extra")]}
     app = Sphinx(source, HERE, to, trees, "html", kept, warningiserror=True, status=None)

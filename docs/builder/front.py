@@ -31,6 +31,7 @@ BENCHMARKS = {
     "fit": "Whole epochs in one program",
     "scaling": "Folds on workers",
     "dropout": "Portable dropout",
+    "play": "Play: a change and its figures",
     "shift": "Shift tools",
     "shift_power": "Power of the shift tests",
     "shift_tables": "Shift in raw tables",

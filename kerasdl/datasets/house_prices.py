@@ -68,7 +68,7 @@ def house_prices(download: bool = False) -> HousePrices:
         download: fetch the real data into the cache first, where ``KERASDL_DATA`` does not hold them.
 
     Returns:
-        A :class:`HousePrices`: tables of 79 columns, prices in dollars, and where they came from.
+        A ``HousePrices``: tables of 79 columns, prices in dollars, and where they came from.
 
     Raises:
         ValueError: a file is damaged or does not hold the columns it should.

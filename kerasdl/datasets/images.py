@@ -59,7 +59,7 @@ def images(download: bool = False) -> Images:
         download: fetch Fashion-MNIST into the cache first (30 MB), where ``KERASDL_DATA`` does not hold it.
 
     Returns:
-        An :class:`Images`: pictures float32 from 0 to 1, ``(rows, height, width, 1)``, and labels int64.
+        An ``Images``: pictures float32 from 0 to 1, ``(rows, height, width, 1)``, and labels int64.
 
     Raises:
         ValueError: a file is damaged, or is not an idx file of the expected shape.
@@ -84,7 +84,7 @@ def digits() -> Images:
     """Load scikit-learn's handwritten digits, whatever other pictures are here: 1,437 and 360 of 8 × 8.
 
     Returns:
-        An :class:`Images`, as :func:`images` returns it; each class has the same share on both sides.
+        An ``Images``, as :func:`images` returns it; each class has the same share on both sides.
 
     Example:
         >>> digits().x_test.shape

@@ -38,7 +38,7 @@ def book(download: bool = False) -> Book:
         download: fetch the book into the cache first, where ``KERASDL_DATA`` does not hold it.
 
     Returns:
-        A :class:`Book`: its title, its text, and where it came from.
+        A ``Book``: its title, its text, and where it came from.
 
     Raises:
         ValueError: the file is damaged.

@@ -3,6 +3,7 @@
 ``KERASDL_SITE`` names the built site; `tox -e site` builds it and sets it.
 """
 
+import contextlib
 import functools
 import http.server
 import json
@@ -217,14 +218,18 @@ def texts():
 
 @pytest.mark.parametrize("words", ["peephole", "effective sample size"])
 def test_search_finds(words, visit, browser):
+    from selenium.common.exceptions import StaleElementReferenceException
     from selenium.webdriver.common.by import By
 
     visit(f"search.html?q={words.replace(' ', '+')}")
-    deadline = time.monotonic() + 30
-    while not (found := browser.find_elements(By.CSS_SELECTOR, "#search-results li a")):
-        assert time.monotonic() < deadline, f"nothing found for {words!r}"
+    deadline, word, seen = time.monotonic() + 120, words.split()[0], ""
+    # Results come one by one, each with a text that is fetched for it.
+    while word not in seen:
+        assert time.monotonic() < deadline, f"nothing found for {words!r}: {seen}"
         time.sleep(0.2)
-    assert any(words.split()[0] in link.get_attribute("href").lower() + link.text.lower() for link in found)
+        with contextlib.suppress(StaleElementReferenceException):
+            links = browser.find_elements(By.CSS_SELECTOR, "#search-results li a")
+            seen = " ".join(f"{link.get_attribute('href')} {link.text}" for link in links).lower()
 
 
 CONTRAST = """
