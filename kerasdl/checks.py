@@ -76,12 +76,26 @@ def positive(argument: str, value: float) -> float:
     return float(value)
 
 
+def unmasked(argument: str, values: Any) -> None:
+    """Refuse a masked array that hides some of its values: taken as an array it would show them.
+
+    Raises:
+        ValueError: some are masked; the message counts them and names the first row.
+    """
+    if isinstance(values, np.ma.MaskedArray) and (hidden := np.ma.getmaskarray(values)).any():
+        raise ValueError(
+            f"{argument} has {int(hidden.sum())} masked values, the first in row "
+            f"{int(np.argwhere(hidden)[0][0])}: impute or drop them first"
+        )
+
+
 def finite(argument: str, values: Any) -> Any:
     """Return ``values`` as an array, or sparse rows, if every number is finite. What holds no floats passes.
 
     Raises:
-        ValueError: some are NaN or infinite; the message counts them and names the first row.
+        ValueError: some are NaN, infinite or masked; the message counts them and names the first row.
     """
+    unmasked(argument, values)
     sparse = hasattr(values, "tocsr")
     values = values.tocsr() if sparse else np.asarray(values)
     if np.issubdtype(values.dtype, np.inexact):

@@ -324,6 +324,9 @@ def perplexity(loss: float) -> float:
         loss: mean cross-entropy in nats a token, as Keras reports it: 0 for a model that is always sure and
             right, log n for one that guesses among n.
 
+    Returns:
+        A number of at least 1; infinity where it is beyond floats, from a loss of 710 on.
+
     Raises:
         ValueError: a loss that is negative or not finite.
 
@@ -331,7 +334,11 @@ def perplexity(loss: float) -> float:
         >>> round(perplexity(math.log(28)), 9)
         28.0
     """
-    return math.exp(checks.not_negative("loss", loss))
+    loss = checks.not_negative("loss", loss)
+    try:
+        return math.exp(loss)
+    except OverflowError:
+        return math.inf
 
 
 def bleu(

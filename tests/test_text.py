@@ -175,6 +175,7 @@ def test_one_hot_keeps_the_axes_before():
 
 def test_perplexity_of_certainty_and_of_guessing():
     assert text.perplexity(0) == 1
+    assert text.perplexity(1e6) == math.inf
     assert text.perplexity(math.log(27)) == pytest.approx(27)
 
 

@@ -278,6 +278,7 @@ class KerasEstimator(BaseEstimator):
         Raises:
             ValueError: NaN or infinite numbers, or another shape.
         """
+        checks.unmasked("X", X)
         if inputs.several(X):
             X = inputs.checked(X)
         elif inputs.axes(X) > 2:  # scikit-learn would hold the second axis for the columns
@@ -292,6 +293,8 @@ class KerasEstimator(BaseEstimator):
 
     def _checked(self, X: Any, y: Any, reset: bool) -> tuple[inputs.Rows, np.ndarray]:
         """Return the data as arrays; unless ``reset``, rows must have the shape that the model takes."""
+        checks.unmasked("X", X)  # scikit-learn looks at what is hidden
+        checks.unmasked("y", y)
         if reset and not inputs.several(X):
             X, y = validate_data(self, X, y, allow_nd=True, accept_sparse="csr", **self._target_checks)
             return X, self._column(y)

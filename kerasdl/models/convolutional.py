@@ -38,7 +38,7 @@ def convnet(input_shape: Sequence[int], outputs: int = 10) -> keras.Model:
         checks.positive_int(f"the {name} in input_shape", size)
     if min(shape[:2]) < 4:
         raise ValueError(f"input_shape={shape!r}: two poolings need an image of at least 4 × 4")
-    checks.positive_int("outputs", outputs)
+    outputs = checks.positive_int("outputs", outputs)
     inputs = tensor = keras.Input(shape, name="inputs")
     for number, filters in enumerate((16, 32), start=1):
         tensor = keras.layers.Conv2D(

@@ -28,7 +28,7 @@ def linear(features: int, outputs: int = 1, l2: float = 0.0) -> keras.Model:
         4
     """
     inputs = keras.Input((checks.positive_int("features", features),), name="inputs")
-    checks.positive_int("outputs", outputs)
+    outputs = checks.positive_int("outputs", outputs)
     return keras.Model(inputs, _dense(outputs, l2, name="output")(inputs), name="linear")
 
 
@@ -89,7 +89,7 @@ def mlp(
     rates = [dropout] * len(hidden) if isinstance(dropout, (int, float)) else list(dropout)
     if len(rates) != len(hidden):
         raise ValueError(f"dropout={dropout!r} has {len(rates)} rates for {len(hidden)} hidden layers")
-    checks.positive_int("outputs", outputs)
+    outputs = checks.positive_int("outputs", outputs)
     inputs = tensor = keras.Input((checks.positive_int("features", features),), name="inputs")
     for number, (width, rate) in enumerate(zip(hidden, rates, strict=True), start=1):
         checks.positive_int("a width in hidden", width)

@@ -187,5 +187,5 @@ def _stack(
 
 
 def _dense(outputs: int) -> keras.layers.Dense:
-    checks.positive_int("outputs", outputs)
+    outputs = checks.positive_int("outputs", outputs)
     return keras.layers.Dense(outputs, kernel_initializer=GlorotUniform(), name="output")

@@ -77,6 +77,8 @@ def split(X: Any, y: Any, cv: Any, weight: Any, estimator: BaseEstimator, groups
         ValueError: lengths that differ, a fold with an empty side or, for a classifier, one that trains
             without some class.
     """
+    checks.unmasked("X", X)
+    checks.unmasked("y", y)
     X, y = inputs.checked(X) if inputs.several(X) else indexable(X, y)[0], np.asarray(y)
     if inputs.several(X) and inputs.count(X) != len(y):
         raise ValueError(f"X has {inputs.count(X)} rows and y {len(y)}: give one target a row")

@@ -129,8 +129,14 @@ def dense(values: Any) -> np.ndarray:
 
 
 def numbers(name: str, values: Any) -> Any:
-    """Floats become Keras's float type once, here, so that each backend is fed the same numbers."""
+    """Floats become Keras's float type once, here, so that each backend is fed the same numbers.
+
+    Raises:
+        ValueError: NaN, infinite or masked values; complex numbers, dates, text or objects.
+    """
     values = checks.finite(name, values)
+    if values.dtype.kind in "cmMOSU":
+        raise ValueError(f"{name} holds {values.dtype}: give numbers, such as an array of float32")
     return values.astype(keras.config.floatx()) if np.issubdtype(values.dtype, np.floating) else values
 
 

@@ -35,9 +35,9 @@ def write(folder: Path, number: int, record: dict[str, Any], arrays: Arrays) -> 
         record: plain JSON.
         arrays: name → array of numbers.
     """
-    plain = {name: _plain(array) for name, array in arrays.items()}
+    plain: dict[str, Any] = {name: _plain(array) for name, array in arrays.items()}
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **plain)
+    np.savez(buffer, **plain)  # no objects: _plain refuses them, and NumPy 2.0 knows no allow_pickle here
     content = buffer.getvalue()
     files.write(_path(folder, number, ".npz"), content)
     vouched = {

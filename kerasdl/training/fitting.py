@@ -93,7 +93,7 @@ def fit(
     y = check_arrays(x, y)
     check_targets(model, y)
     if validation_data is not None:
-        check_targets(model, validation_data[1])
+        check_targets(model, validation_data[1], "validation y")
     rows = reports(epochs, report_every)
     checks.one_of("engine", engine, ("auto", "program", "keras"))
     batches = Batches(x, y, batch_size, sample_weight, passes=report_every, shuffle=shuffle)

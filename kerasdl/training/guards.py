@@ -97,12 +97,13 @@ def check_arrays(x: Any, y: Any) -> Any:
     return y
 
 
-def check_targets(model: keras.Model, y: np.ndarray) -> None:
-    """Refuse targets ``(n,)`` against outputs ``(n, 1)``, which some losses broadcast to ``(n, n)``.
+def check_targets(model: keras.Model, y: np.ndarray, name: str = "y") -> None:
+    """Refuse targets that a loss would broadcast, such as ``(n,)`` or ``(n, 3)`` against outputs ``(n, 1)``.
 
     Args:
-        model: built; of one with several outputs nothing is asked.
+        model: built; of several outputs nothing is asked, and of a loss of one's own little.
         y: targets ``(n, …)``.
+        name: theirs in the message.
 
     Raises:
         ValueError: the shapes are those; the message gives the mend.
@@ -115,4 +116,23 @@ def check_targets(model: keras.Model, y: np.ndarray) -> None:
     """
     output = getattr(model, "output_shape", None)
     if isinstance(output, tuple) and len(output) == 2 and output[1] == 1 and np.ndim(y) == 1:
-        raise ValueError(f"y has shape {np.shape(y)}, the model's output {output}: give y[:, None]")
+        raise ValueError(f"{name} has shape {np.shape(y)}, the model's output {output}: give y[:, None]")
+    if not isinstance(output, tuple) or np.ndim(y) != len(output) or not _by_element(model):
+        return
+    columns, outputs = np.shape(y)[-1], output[-1]
+    if columns != outputs and 1 in (columns, outputs):
+        raise ValueError(
+            f"{name} has shape {np.shape(y)}, the model's output {output}: make the last numbers equal, for "
+            "the loss would repeat the smaller one"
+        )
+
+
+def _by_element(model: keras.Model) -> bool:
+    """Return whether the loss is one of Keras's own that compares targets and outputs of equal shapes."""
+    loss = getattr(model, "loss", None)
+    if not (isinstance(loss, (str, keras.losses.Loss)) or callable(loss)):
+        return False
+    named = isinstance(loss, str)
+    kind = loss if named else getattr(loss, "__name__", type(loss).__name__)
+    module = "keras" if named else getattr(loss, "__module__", "")
+    return module.partition(".")[0] == "keras" and not kind.lower().startswith(("sparse", "ctc"))

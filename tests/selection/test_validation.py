@@ -178,3 +178,18 @@ def test_bad_input_is_answered(table):
         cross_validate(Ridge(), X[["number"]], y, sample_weight=np.ones(3))
     with pytest.raises(ValueError, match="fold 1 empty"):
         cross_validate(Ridge(), X[["number"]], y, cv=[(np.arange(60), [])])
+
+
+def test_hidden_values_are_named_and_never_shown():
+    hidden = np.ma.masked_array(np.ones((12, 2)), np.arange(24).reshape(12, 2) == 7)
+    model = KerasRegressor(models.linear, epochs=1)
+    words = "has 1 masked values, the first in row 3: impute or drop them first"
+    for call in (
+        lambda: cross_validate(Ridge(), hidden, np.ones(12)),
+        lambda: cross_validate(Ridge(), np.ones((12, 2)), hidden[:, 1]),
+        lambda: model.fit(hidden, np.ones(12)),
+        lambda: model.fit(np.ones((12, 2)), hidden[:, 1]),
+        lambda: model.fit(np.ones((12, 2)), np.ones(12)).predict(hidden),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()

@@ -3,6 +3,7 @@ import weakref
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -117,6 +118,18 @@ def test_bad_data_is_refused_in_one_line(data):
     model = compiled()
     for fault, words in (
         ({"y": y[:, 0]}, r"y has shape \(23,\), the model's output \(None, 1\): give y\[:, None\]"),
+        ({"y": np.repeat(y, 3, 1)}, r"y has shape \(23, 3\), the model's output \(None, 1\): make the last"),
+        ({"validation_data": (x, np.repeat(y, 3, 1))}, r"validation y has shape \(23, 3\), the model's"),
+        ({"x": np.ma.masked_array(x, x == x[4, 0])}, "x has 1 masked values, the first in row 4: impute"),
+        (
+            {"sample_weight": np.ma.masked_array(np.ones(23), y[:, 0] == y[2, 0])},
+            "sample_weight has 1 masked",
+        ),
+        ({"x": x.astype(complex)}, "x holds complex128: give numbers"),
+        ({"x": x.astype("datetime64[s]")}, r"x holds datetime64\[s\]: give numbers"),
+        ({"x": x.astype(str)}, "x holds <U32: give numbers"),
+        ({"x": pd.DataFrame(x).astype("Float64")}, "x holds object: give numbers"),
+        ({"validation_data": (x, None)}, "validation y holds object: give numbers"),
         ({"y": y[:-1]}, "rows differ: x has 23, y has 22"),
         ({"x": np.full_like(x, np.inf)}, "x has 69 NaN or infinite values, the first in row 0"),
         ({"sample_weight": np.full(23, np.nan)}, "sample_weight has 23 NaN"),
@@ -128,6 +141,20 @@ def test_bad_data_is_refused_in_one_line(data):
     ):
         with pytest.raises(ValueError, match=words):
             training.fit(model, **{"x": x, "y": y, "epochs": 1} | fault)
+
+
+def test_targets_are_compared_with_outputs_by_the_loss_that_there_is(data):
+    x, y = data
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
+    own = lambda y, outputs: keras.ops.mean((outputs - y) ** 2, axis=-1)  # noqa: E731
+    labels = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    for loss, targets in (("mse", None), (keras.losses.MeanAbsoluteError(), None), (labels, y * 0), (own, y)):
+        model.compile("sgd", loss)
+        if targets is not None:  # labels are one a row, and a loss of one's own may compare what it likes
+            training.fit(model, x, targets, epochs=1)
+            continue
+        with pytest.raises(ValueError, match=r"y has shape \(23, 1\), the model's output \(None, 4\)"):
+            training.fit(model, x, y, epochs=1)
 
 
 def test_what_yields_batches_is_refused_with_the_mend(data):

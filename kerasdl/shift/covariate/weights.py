@@ -36,12 +36,12 @@ def effective_sample_size(w: np.ndarray) -> float:
     return float(w.sum() ** 2 / (w**2).sum())
 
 
-def diagnose(w: np.ndarray, X_source: np.ndarray, X_target: np.ndarray) -> dict[str, float]:
+def diagnose(w: Any, X_source: Any, X_target: Any) -> dict[str, float]:
     """Return what to look at before weights are used.
 
     Args:
         w: weights of the source rows ``(rows,)``.
-        X_source: ``(rows, columns)``.
+        X_source: ``(rows, columns)`` of numbers, an array or a table.
         X_target: ``(any, columns)``.
 
     Returns:
@@ -62,6 +62,7 @@ def diagnose(w: np.ndarray, X_source: np.ndarray, X_target: np.ndarray) -> dict[
     """
     w = allowed.weights("w", w)
     checks.same_length(w=w, X_source=X_source)
+    X_source, X_target = allowed.numbers("X_source", X_source), allowed.numbers("X_target", X_target)
     w = w / w.mean()
     tail = max(1, len(w) // 100)
     (mean_source, scale_source), (mean, scale_target) = map(geometry.standardizer, (X_source, X_target))

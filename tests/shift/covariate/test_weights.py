@@ -101,6 +101,8 @@ def test_diagnostics_of_equal_weights_see_the_imbalance_itself():
     rng = np.random.default_rng(0)
     source, target = rng.normal(size=(500, 2)), rng.normal([2, 0], size=(500, 2))
     found = shift.diagnose(np.ones(500), source, target)
+    tables = shift.diagnose(np.ones(500), pd.DataFrame(source), pd.DataFrame(target))
+    assert tables == pytest.approx(found, rel=1e-12)
     spread = np.sqrt((source[:, 0].var() + target[:, 0].var()) / 2)
     gap = abs(source[:, 0].mean() - target[:, 0].mean()) / spread
     assert found["imbalance_before"] == pytest.approx(gap)

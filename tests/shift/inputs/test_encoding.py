@@ -99,7 +99,7 @@ def test_a_share_of_gaps_that_grows_is_found(test):
 
 @each_test
 def test_sparse_matrices_give_the_answer_of_their_numbers(test):
-    X = sparse.random_array((150, 6), density=0.5, rng=0, format="csr")
+    X = sparse.csr_array(sparse.random(150, 6, density=0.5, random_state=0))
     dense = clone(test).fit(X[:80].toarray()).test(X[80:].toarray())
     assert clone(test).fit(X[:80]).test(X[80:]) == dense
 

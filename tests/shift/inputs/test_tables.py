@@ -67,7 +67,7 @@ def test_a_table_of_numbers_passes_without_a_copy_and_keeps_its_names():
 
 
 def test_a_sparse_matrix_is_read_as_its_numbers():
-    X = sparse.random_array((20, 5), density=0.2, rng=0)
+    X = sparse.coo_array(sparse.random(20, 5, density=0.2, random_state=0))
     table = tables.read("X", X)
     np.testing.assert_array_equal(table.numbers(), X.toarray())
     np.testing.assert_array_equal(table.take(np.array([3, 1])).numbers(), X.toarray()[[3, 1]])
