@@ -261,7 +261,8 @@ def main():
                 }
         print(f"{section.__name__}: {time.time() - began:.0f} s", file=sys.stderr)
         if not args.peers:
-            results["machine"] = {"python": platform.python_version(), "numpy": np.__version__}
+            machine = {"python": platform.python_version(), "numpy": np.__version__}
+            results.setdefault("machine", {}).update(machine)
         if section is scale and measured:
             results["machine"]["load_at_scale"] = os.getloadavg()[0]
         files.write(path, json.dumps(results, indent=1) + "\n")
