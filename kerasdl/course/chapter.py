@@ -38,7 +38,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from kerasdl import backends, files, names
 from kerasdl.course import (
     compiled,
-    described,
     mistakes,
     picture,
     precision,
@@ -213,7 +212,9 @@ class Chapter:
             if shows:
                 print(shows)
             return
-        with _shown("figure", name=name, alt=described.described(figure, shows)):
+        from kerasdl.course.described import described  # NumPy, which takes longer than `kerasdl list`
+
+        with _shown("figure", name=name, alt=described(figure, shows)):
             print(f"figure: {self._final / name}.png" + (f"\n  {shows}" if shows else ""))
 
     def table(self, table: "pd.DataFrame | pd.Series", name: str = "", digits: int = 4) -> None:
