@@ -1,6 +1,7 @@
 """Models of one kind share their traces: each trains as if it were alone, and what differs is told apart."""
 
 import gc
+import threading
 import weakref
 
 import keras
@@ -149,6 +150,61 @@ def test_two_of_a_kind_can_be_trained_in_turns():
     assert equal(found[1], expected)
     assert equal(found[2], found[3])
     assert not equal(found[2], expected)
+
+
+def test_metrics_and_weighted_metrics_of_one_name_are_told_apart():
+    twice = {"metrics": ["mae"], "weighted_metrics": ["mae"]}
+    plain = {"metrics": ["mae", "mae"], "weighted_metrics": []}
+    weight = np.linspace(0, 5, 8, dtype="float32")
+
+    def watched(asked):
+        return made(lambda model: model.compile("sgd", "mse", **asked))
+
+    expected = alone(lambda: watched(plain), sample_weight=weight)
+    alone(lambda: watched(twice), sample_weight=weight)
+    assert equal(trained(watched(plain), sample_weight=weight), expected)
+
+
+def test_a_loss_that_computes_by_a_function_of_ones_own_has_no_kind():
+    scale = {"is": 1.0}
+
+    def own(y_true, y_pred):
+        return scale["is"] * keras.ops.mean((y_true - y_pred) ** 2, axis=-1)
+
+    def with_own(factor):
+        scale["is"] = factor
+        loss = keras.losses.MeanSquaredError()
+        loss.fn = own
+        return made(loss=loss)
+
+    expected = alone(lambda: with_own(3.0))
+    alone(lambda: with_own(1.0))
+    assert equal(trained(with_own(3.0)), expected)
+
+
+def test_what_cannot_be_a_key_has_no_kind_and_trains():
+    expected = alone(made)
+    for note in (([1, 2],), (np.arange(3),)):
+        model = made(set_attribute("note", note))
+        assert kinds.kind(model) is None
+        assert equal(trained(model), expected)
+
+
+def test_two_threads_train_models_of_one_kind_at_once(monkeypatch):
+    step, expected, more = keras.Model.train_step, alone(made, rows=7), alone(made)
+    one, other, found = made(), made(), []
+    # Other shapes: the same ones JAX would trace for one thread after the other.
+    beside = threading.Thread(target=lambda: found.append(trained(other, rows=7)), daemon=True)
+
+    def step_while_another_trains(*args):
+        if beside.ident is None:  # the first trace is not done when the other training begins and ends
+            beside.start()
+            beside.join(60)
+        return step(*args)
+
+    monkeypatch.setattr(keras.Model, "train_step", step_while_another_trains)
+    assert equal(alone(lambda: one), more)
+    assert equal(found[0], expected)
 
 
 def test_traces_keep_no_model_and_are_bounded(monkeypatch):

@@ -3,6 +3,7 @@
 A compiled model goes in; out comes a program that takes steps on data that lie on the device.
 """
 
+import threading
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any
@@ -33,27 +34,32 @@ def free_memory() -> float | None:
     return stats["bytes_limit"] - stats["bytes_in_use"] if stats and "bytes_limit" in stats else None
 
 
+class _Present(threading.local):
+    """Whose step is traced now, in this thread: two threads may train models of one kind."""
+
+    model: Any = None
+
+
 class Traces:
     """Steps and loops, traced once for all models of a kind: the loop's bounds are arguments, too.
 
     Attributes:
-        model: the one whose step is traced, while a program runs it.
+        present: the model whose step is traced, while a program runs it.
         apart: training or testing → whether its steps are slow inside a loop; as far as known.
     """
 
     def __init__(self, model: keras.Model):
-        self.model: Any = model
+        self.present = _Present()
         self.apart: dict[bool, bool] = {}
         self.steps = {True: self._step(training=True), False: self._step(training=False)}
-        self.loops = {training: self._loop(step) for training, step in self.steps.items()}
+        self.loops = {training: self._loop(step, model) for training, step in self.steps.items()}
         self.results = jax.jit(self._result)
-        self.model = None
 
     def _step(self, training: bool) -> Any:
         """Return one step, which takes its rows out of the data."""
 
         def step(number: Any, state: tuple, data: Any, rows: list) -> tuple:
-            model = self.model
+            model = self.present.model
             arrays, form = jax.tree.flatten(data)
             chosen = [lax.dynamic_index_in_dim(one, number, keepdims=False) for one in rows]
             parts = zip(arrays, chosen, strict=True)
@@ -66,7 +72,7 @@ class Traces:
 
         return jax.jit(step)  # traced once, wherever it is called
 
-    def _loop(self, step: Any) -> Any:
+    def _loop(self, step: Any, model: keras.Model) -> Any:
         def loop(state: tuple, data: Any, rows: list, start: Any, stop: Any) -> tuple:
             if len(rows[0]) == 1:
                 state = step(start, state, data, rows)
@@ -76,28 +82,31 @@ class Traces:
 
         if devices.count() == 1:
             return jax.jit(loop)
-        shardings = tuple([variable.value.sharding for variable in part] for part in _parts(self.model))
+        shardings = tuple([variable.value.sharding for variable in part] for part in _parts(model))
         return jax.jit(loop, out_shardings=(shardings, None))
 
     def _result(self, metrics: list) -> dict[str, Any]:
-        held = list(zip(self.model.metrics_variables, metrics, strict=True))
+        model = self.present.model
+        held = list(zip(model.metrics_variables, metrics, strict=True))
         with keras.StatelessScope(state_mapping=held):
-            return self.model.get_metrics_result()
+            return model.get_metrics_result()
 
 
 _kept: OrderedDict[Hashable, Traces] = OrderedDict()
+_turn = threading.Lock()
 
 
 def _traces(model: keras.Model, of: Hashable | None) -> Traces:
     """Return the traces of a model's kind: those that are kept, where there are any."""
     if of is None:  # the model's own, which go with it
         return Traces(model)
-    if of not in _kept:
-        _kept[of] = Traces(model)
-    _kept.move_to_end(of)
-    if len(_kept) > MOST:
-        _kept.popitem(last=False)
-    return _kept[of]
+    with _turn:
+        if of not in _kept:
+            _kept[of] = Traces(model)
+        _kept.move_to_end(of)
+        if len(_kept) > MOST:
+            _kept.popitem(last=False)
+        return _kept[of]
 
 
 def _parts(model: keras.Model) -> tuple[list, ...]:
@@ -149,7 +158,7 @@ class Program(contract.Program):
     def steps(self, data: Any, rows: Any, start: int, stop: int, training: bool) -> dict[str, Any]:
         traces, values = self._traces, self._values
         step = traces.steps[training]
-        traces.model = self.model  # for as long as it may be traced: traces that are kept keep no model
+        traces.present.model = self.model  # while it may be traced: traces that are kept keep no model
         try:
             if training not in traces.apart:
                 traces.apart[training] = devices.count() == 1 and _slow_in_a_loop(
@@ -163,7 +172,7 @@ class Program(contract.Program):
             else:
                 values, found = traces.loops[training](values, data, rows, np.int32(start), np.int32(stop))
         finally:
-            traces.model = None
+            traces.present.model = None
         found = jax.tree.map(np.asarray, found)  # waits for the device
         self._values = values
         return found

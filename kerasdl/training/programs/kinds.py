@@ -63,7 +63,9 @@ def kind(model: keras.Model) -> Hashable | None:
         (True, False)
     """
     try:
-        return _kind(model)
+        found = _kind(model)
+        hash(found)  # a tuple of one's own, on a layer, may hold a list
+        return found
     except (_Unknown, AttributeError, KeyError, TypeError, ValueError, NotImplementedError):
         return None
 
@@ -99,10 +101,9 @@ def _kind(model: keras.Model) -> Hashable:
     # A graph may hold operations that are no layers: their configs say too little.
     named = [one["config"]["name"] for one in config["layers"] if one["class_name"] != "InputLayer"]
     _ask(sorted(named) == sorted(one.name for one in model.layers if not _is_one_of(one, LAYERS[:1])))
-    asked = [
-        one for name in ("metrics", "weighted_metrics") for one in keras.tree.flatten(compiled.get(name))
-    ]
-    _ask(len([one for one in asked if isinstance(one, str)]) == len(metrics))
+    asked = [compiled.get(name) for name in ("metrics", "weighted_metrics")]
+    words = [one for one in keras.tree.flatten(asked) if isinstance(one, str)]
+    _ask(len(words) == len(metrics))
     configs = [config, optimizer, compiled.get("loss_weights"), asked]
     configs += [one.get_config() for one in (*parts, *metrics)]
     return (
@@ -150,8 +151,13 @@ def _setting(value: Any) -> Hashable:
         return tuple((name, _setting(value[name])) for name in sorted(value))
     if isinstance(value, keras.DTypePolicy):
         return type(value), value.name
-    _ask(value is None or isinstance(value, (str, bool, int, float)) or hasattr(value, "__code__"))
+    _ask(value is None or isinstance(value, (str, bool, int, float)) or _is_stock(value))
     return value
+
+
+def _is_stock(value: Any) -> bool:
+    """Whether this is a function of Keras: one of one's own may read what changes from model to model."""
+    return hasattr(value, "__code__") and value.__module__.startswith("keras.")
 
 
 def _identity(found: Any) -> Any:
