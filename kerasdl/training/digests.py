@@ -119,7 +119,7 @@ def described(value: Any, inside: tuple[int, ...] = ()) -> Any:
             [described(one, inside) for one in value.co_consts],
         ]
     if isinstance(value, types.FunctionType):
-        parts = [value.__code__, value.__defaults__, value.__kwdefaults__, [*_closed_over(value)]]
+        parts = [*_code(value), [*_closed_over(value)], [*_read(value)]]
         return [value.__qualname__, described(parts, inside)]
     if isinstance(value, types.MethodType):
         return [described(value.__func__, inside), described(value.__self__, inside)]
@@ -137,6 +137,37 @@ def described(value: Any, inside: tuple[int, ...] = ()) -> Any:
         return [kind, described(vars(value), inside)]
     said = repr(value)
     return [kind, "" if " at 0x" in said else said]
+
+
+def _code(function: types.FunctionType) -> tuple:
+    return function.__code__, function.__defaults__, function.__kwdefaults__
+
+
+def _read(function: types.FunctionType) -> Iterator[Any]:
+    """Yield what a function reads in its module: numbers, words, arrays, and functions with all these read.
+
+    Each thing comes once, with its name. What may change as it is used, a list above all, is left out.
+    """
+    room = function.__globals__
+    names, seen = [*_names_in(function.__code__)], {function.__name__}
+    while names:
+        name = names.pop()
+        if name in seen or name not in room:
+            continue
+        seen.add(name)
+        found = room[name]
+        if isinstance(found, types.FunctionType) and found.__globals__ is room:
+            names += _names_in(found.__code__)
+            yield name, _code(found)
+        elif type(found) in (*PLAIN, float) or isinstance(found, (np.ndarray, np.generic)):
+            yield name, found
+
+
+def _names_in(code: types.CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for one in code.co_consts:
+        if isinstance(one, types.CodeType):
+            yield from _names_in(one)
 
 
 def _closed_over(function: types.FunctionType) -> Iterator[Any]:

@@ -318,3 +318,40 @@ def test_a_thousand_damaged_units_are_whole_or_trained_again(folder, data):
     for path in before:
         path.write_bytes(before[path])
     equal(found, cross_validate(Ridge(), X, Y, cv=KFold(3)))
+
+
+FACTOR = 1.0
+
+
+def factor():
+    return FACTOR
+
+
+def times(estimator, X, y):
+    return factor() * len(X)
+
+
+def constant(estimator, X, y):
+    return FACTOR
+
+
+@pytest.mark.parametrize("scorer", [constant, times])
+def test_a_scorer_that_reads_another_number_of_its_module_is_another(tmp_path, monkeypatch, scorer):
+    def call():
+        return cross_validate(Ridge(), X, Y, cv=2, scoring=scorer, resume=tmp_path)
+
+    first = call()
+    assert call().scores.equals(first.scores)
+    monkeypatch.setitem(globals(), "FACTOR", 2.0)
+    with pytest.raises(ValueError, match="other scoring"):
+        call()
+
+
+def test_a_scorer_whose_function_beside_it_is_another_is_another(tmp_path, monkeypatch):
+    def call():
+        return cross_validate(Ridge(), X, Y, cv=2, scoring=times, resume=tmp_path)
+
+    call()
+    monkeypatch.setitem(globals(), "factor", lambda: 3.0)
+    with pytest.raises(ValueError, match="other scoring"):
+        call()
