@@ -52,11 +52,11 @@ class Folder(Ledger):
     Raises:
         ValueError: the folder holds another call, or nothing whole.
         RuntimeError: another call uses it now.
+        NotADirectoryError: it is a file.
     """
 
     def __init__(self, folder: str | Path, call: dict[str, str]):
-        self.folder = Path(folder).expanduser().absolute()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder = checkpoints.place(folder)
         self._lock = files.hold(self.folder)
         try:
             found = checkpoints.read(self.folder)

@@ -26,6 +26,20 @@ HEADER = 2**14  # bytes, more than the name, type and shape of an array take
 Arrays = dict[str, np.ndarray]
 
 
+def place(folder: str | Path) -> Path:
+    """Return the folder that is given as ``resume``, made where it is not there.
+
+    Raises:
+        NotADirectoryError: there is a file of that name.
+    """
+    whole = Path(folder).expanduser().absolute()
+    try:
+        whole.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise NotADirectoryError(f"resume={str(folder)!r} is a file: give a folder") from None
+    return whole
+
+
 def write(folder: Path, number: int, record: dict[str, Any], arrays: Arrays) -> None:
     """Write a pair, and take away those that are older than the one before.
 

@@ -95,8 +95,7 @@ class Session:
         self.model, self.batches, self.callbacks = model, batches, list(callbacks)
         if not (model.built and model.optimizer.built):
             borrowed.build(model, batches[0])
-        self.folder = Path(self.kept.folder).expanduser().absolute()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder = checkpoints.place(self.kept.folder)
         self.done, self.finished = 0, False
         self.attrs: dict[str, Any] = {}
         self.history: dict[str, list[Any]] = {}

@@ -266,6 +266,12 @@ def test_a_folder_in_use_and_one_of_a_training_are_refused(tmp_path, folder):
     training.fit(model, X, Y[:, None], epochs=1, resume=tmp_path / "training")
     with pytest.raises(ValueError, match=r"holds a call with other .*: give another folder"):
         cross_validate(Ridge(), X, Y, cv=KFold(3), resume=tmp_path / "training")
+    file = tmp_path / "a file"
+    file.touch()
+    with pytest.raises(NotADirectoryError, match=r"resume='.*a file' is a file: give a folder"):
+        cross_validate(Ridge(), X, Y, cv=KFold(3), resume=file)
+    with pytest.raises(NotADirectoryError, match=r"resume='.*a file' is a file: give a folder"):
+        training.fit(model, X, Y[:, None], epochs=1, resume=file)
 
 
 def test_tables_words_and_dates_come_back_as_they_were(tmp_path):
