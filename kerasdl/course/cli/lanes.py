@@ -18,6 +18,7 @@ from kerasdl.course.cli.process import GRACE_SECONDS, Worker
 
 # How often to look up: a wait without end is deaf to Ctrl-C on Windows.
 LISTEN_SECONDS = 0.5
+_CLAIMED = "claimed"  # where a folder of its name says that a chapter is taken
 
 
 class Step(NamedTuple):
@@ -188,9 +189,6 @@ class Lane:
         except (OSError, ValueError) as failure:  # a full disk, above all
             error, final, result = error or f"{failure}", folder, None
         return Outcome(script, self._backend, seconds, error, final, result, log)
-
-
-_CLAIMED = "claimed"
 
 
 def claim(folder: Path, name: str) -> bool:
