@@ -60,7 +60,7 @@ def kind(model: keras.Model) -> Hashable | None:
         ...     model.compile("sgd", "mse")
         ...     return model
         >>> one, again, other = kind(made(1)), kind(made(1)), kind(made(2))
-        >>> one is None or (one == again and one != other)  # None on PyTorch, whose layers are torch's modules
+        >>> one is None or (one == again and one != other)  # on PyTorch it is None
         True
     """
     try:
