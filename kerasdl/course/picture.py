@@ -11,8 +11,6 @@ from kerasdl import borrowed
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DPI = 150.0  # dots an inch
-
 
 def png(figure: "Figure", about: str = "") -> bytes:
     """Return a figure as a PNG, as ``figure.savefig`` writes it.
@@ -30,6 +28,8 @@ def png(figure: "Figure", about: str = "") -> bytes:
         >>> png(plots.lines({"train": ([1, 2, 3], [0.9, 0.5, 0.4])}, "epoch", "loss"))[1:4]
         b'PNG'
     """
+    from kerasdl.plots.style import DPI
+
     buffer, engine = io.BytesIO(), figure.get_layout_engine()
     metadata = {"Description": about} if about else None
     if engine is None:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from kerasdl import plots
 from kerasdl.course import picture
+from kerasdl.plots.style import DPI
 
 HISTORY = pd.DataFrame({"loss": [1.0, 0.01], "val_loss": [2.0, 0.1]}, index=[1, 2])
 WAVES = {f"wave {n}": (np.linspace(0, 1, 200), np.sin(40 * np.linspace(0, 1, 200) + n)) for n in range(4)}
@@ -52,7 +53,7 @@ def pixels(png):
 
 def saved(figure):
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=picture.DPI)
+    figure.savefig(stream, format="png", dpi=DPI)
     return pixels(stream.getvalue())
 
 
