@@ -1,8 +1,44 @@
-"""What may befall a process that writes: a kill between any two operations on files, or a full disk."""
+"""What may befall files and who writes them: damage, a kill between two operations, or a full disk."""
 
 import errno
 import os
+import random
 from pathlib import Path
+
+import pytest
+
+
+def cut(path):
+    """Take away the end of a file."""
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def turn(path):
+    """Turn a bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def under_blows(work, kind, blows, latest, home):
+    """Yield what ``work(folder)`` finds, and its folder, each time it comes to its end between the blows.
+
+    A blow falls on one of its first operations, up to ``latest``; then it is begun again in the same folder.
+    The last one is left to end without a blow.
+    """
+    chance, struck, ended = random.Random(0), 0, 0
+    while struck < blows:
+        folder = home / str(ended)
+        with pytest.MonkeyPatch.context() as patch:
+            Blow(patch, kind, chance.randint(1, latest))
+            try:
+                found = work(folder)
+            except (Killed, OSError):
+                struck += 1
+                continue
+        ended += 1
+        yield found, folder
+    yield work(home / str(ended)), home / str(ended)
 
 
 class Killed(BaseException):

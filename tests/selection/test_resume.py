@@ -1,17 +1,15 @@
 """A cross-validation or search that is stopped and called again finds what it would have found at once."""
 
 import os
-import random
 import subprocess
 import sys
 import warnings
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from blows import Blow, Killed
+from blows import Killed, cut, turn, under_blows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.stats import loguniform
@@ -185,16 +183,6 @@ def folder(tmp_path):
     return tmp_path
 
 
-def cut(path):
-    path.write_bytes(path.read_bytes()[:-7])
-
-
-def turn(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
 @pytest.mark.parametrize("harm", [cut, turn, Path.unlink, lambda path: path.write_text("{}")])
 def test_a_damaged_fold_is_named_and_trained_again(folder, kept, harm):
     harm(next((folder / "setting-1-fold-2").glob("*.npz")))
@@ -290,21 +278,10 @@ def test_a_hundred_blows_lose_nothing(tmp_path, kind):
     def search(folder=None):
         return grid_search(Ridge(), X, Y, {"alpha": [0.1, 1.0, 10.0]}, cv=3, resume=folder)
 
-    chance, counts, whole, folder = random.Random(0), Counter(), search(), tmp_path / "0"
-    while counts["blows"] < 100:
-        with pytest.MonkeyPatch.context() as patch:
-            Blow(patch, kind, chance.randint(1, 30))
-            try:
-                found = search(folder)
-            except (Killed, OSError):
-                counts["blows"] += 1
-                continue
-        counts["ended"] += 1
+    whole = search()
+    for found, folder in under_blows(search, kind, 100, 30, tmp_path):
         equal(found, whole)
         assert not list(folder.rglob(".*"))
-        folder = tmp_path / str(counts["ended"])
-    equal(search(folder), whole)
-    print(dict(counts))
 
 
 @pytest.mark.slow

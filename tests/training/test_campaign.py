@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from blows import Blow, Killed
+from blows import under_blows
 
 import kerasdl
 from kerasdl import layers, training
@@ -41,20 +41,10 @@ def same(found, expected):
 
 @pytest.mark.parametrize("kind", ["kill", "full disk"])
 def test_forty_blows_between_any_two_operations_on_files(tmp_path, kind):
-    chance, counts, whole, folder = random.Random(0), Counter(), fit(), tmp_path / "0"
-    while counts["blows"] < 40:
-        with pytest.MonkeyPatch.context() as patch:
-            Blow(patch, kind, chance.randint(1, 20))
-            try:
-                found = fit(folder)
-            except (Killed, OSError):
-                counts["blows"] += 1
-                continue
-        counts["ended"] += 1
+    counts, whole = Counter(), fit()
+    for found, folder in under_blows(fit, kind, 40, 20, tmp_path):
         counts["other"] += not same(found, whole)
         counts["litter"] += len(list(folder.glob(".*")))
-        folder = tmp_path / str(counts["ended"])
-    counts["other"] += not same(fit(folder), whole)
     print(dict(counts))
     assert (counts["other"], counts["litter"]) == (0, 0)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from blows import cut, turn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -228,16 +229,6 @@ def copy(kept, tmp_path):
 
 def newest(folder, ending):
     return sorted(folder.glob(f"*{ending}"))[-1]
-
-
-def cut(path):
-    path.write_bytes(path.read_bytes()[:-7])
-
-
-def turn(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
 
 
 @pytest.mark.parametrize("harm", [cut, turn, lambda path: path.unlink(), lambda path: path.write_text("{}")])
