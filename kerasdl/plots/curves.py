@@ -3,7 +3,7 @@
 Numbers and tables go in, by the names of what they are; a :class:`matplotlib.figure.Figure` comes out.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -11,9 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kerasdl.plots.panels import panels
-from kerasdl.plots.style import REFERENCE, Colour, canvas, figure_of, looks, name_places
-
-Curves = Mapping[str, tuple[Sequence[float], Sequence[float]]]
+from kerasdl.plots.style import REFERENCE, Colour, Curves, canvas, curves_of, figure_of, looks, name_places
 
 
 def learning_curves(
@@ -43,11 +41,7 @@ def learning_curves(
     """
     wanted = columns or {"loss": "training", "val_loss": "validation"}
     chosen = {
-        title: {
-            label: (history.index, history[column])
-            for column, label in wanted.items()
-            if columns or column in history
-        }
+        title: {label: history[column] for column, label in wanted.items() if columns or column in history}
         for title, history in histories.items()
     }
     across = 2 if len(histories) in (2, 4) else min(3, len(histories))
@@ -118,7 +112,8 @@ def lines(
     """Draw one line a label, marked at ten points or so, and thin horizontal lines at reference values.
 
     Args:
-        curves: label → (x, y); a single point is a marker.
+        curves: label → (x, y) or a series, drawn over its index; or a table, whose columns are the lines. A
+            single point is a marker.
         xlabel, ylabel: names and units of the axes.
         xscale, yscale: Matplotlib's names, such as ``"linear"``, ``"log"`` and ``"symlog"``.
         reference: label → height.
@@ -130,17 +125,21 @@ def lines(
         >>> figure = lines({"train": ([1, 2, 3], [0.9, 0.5, 0.4])}, "epoch", "loss", reference={"noise": 0.3})
         >>> figure.axes[0].get_xlabel()
         'epoch'
+        >>> table = pd.DataFrame({"train": [0.9, 0.5], "test": [1.1, 0.8]}, index=[1, 2])
+        >>> [line.get_label() for line in lines(table, "epoch", "loss").axes[0].get_lines()]
+        ['train', 'test']
     """
-    crowded = len(curves) > 4
+    drawn = curves_of(curves)
+    crowded = len(drawn) > 4
     if ax is None:
         with canvas(width=6.5 if crowded else 5) as (_, axes):
-            return lines(curves, xlabel, ylabel, xscale, yscale, reference, axes[0, 0], title, colours)
-    for (label, (x, y)), look in zip(curves.items(), looks(curves, colours).values(), strict=True):
+            return lines(drawn, xlabel, ylabel, xscale, yscale, reference, axes[0, 0], title, colours)
+    for (label, (x, y)), look in zip(drawn.items(), looks(drawn, colours).values(), strict=True):
         ax.plot(x, y, **look, markevery=-(-len(x) // 12) or None, label=label)
     for label, height in (reference or {}).items():
         ax.axhline(height, **REFERENCE, label=label)
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
-    name_places(ax, [value for x, _ in curves.values() for value in x])
+    name_places(ax, [value for x, _ in drawn.values() for value in x])
     # A legend of many lines finds no empty place among them.
     ax.legend(frameon=False, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if crowded else {}))
     return figure_of(ax)

@@ -4,17 +4,14 @@ Tables or (x, y) by label go in; a :class:`matplotlib.figure.Figure` comes out.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from kerasdl.plots.style import REFERENCE, Colour, canvas, figure_of, looks, name_places
-
-Line: TypeAlias = tuple[Sequence[float], Sequence[float]]
-Curves: TypeAlias = "Mapping[str, Line] | pd.DataFrame"
+from kerasdl.plots.style import REFERENCE, Colour, Curves, canvas, curves_of, figure_of, looks, name_places
 
 
 def panels(
@@ -32,7 +29,8 @@ def panels(
     """Draw panels of lines. A label looks the same in every panel, and one legend below serves them all.
 
     Args:
-        contents: title → label → (x, y), or title → a table: one line for each column, over the index.
+        contents: title → label → (x, y) or a series, drawn over its index; or title → a table: one line for
+            each column.
         xlabel: name and unit of what runs across.
         ylabel: of what runs up: one for all, whose panels then share the axis, or one each.
         xscale, yscale: Matplotlib's names, such as ``"linear"`` and ``"log"``.
@@ -47,7 +45,7 @@ def panels(
         >>> [ax.get_title() for ax in figure.axes]
         ['RNN', 'GRU']
     """
-    panes = {title: _curves(curves) for title, curves in contents.items()}
+    panes = {title: curves_of(curves) for title, curves in contents.items()}
     labels = list(dict.fromkeys(label for curves in panes.values() for label in curves))
     every = looks(labels, colours)
     shared = isinstance(ylabel, str)
@@ -92,6 +90,7 @@ def bars(
     colours: Mapping[str, Colour] | None = None,
     ax: Axes | None = None,
     title: str = "",
+    yscale: str = "linear",
 ) -> Figure:
     """Draw a table as groups of bars: a group for each row, a colour and a hatch for each column.
 
@@ -102,6 +101,7 @@ def bars(
         colours: column → colour, as :func:`kerasdl.plots.colours` gives it.
         ax: draw here, inside an open :func:`canvas`; default a figure of its own.
         title: of the panel.
+        yscale: ``"linear"``, or ``"log"``, where bars have no natural foot: they stand on half the least.
 
     Example:
         >>> table = pd.DataFrame({"RNN": [0.2, 0.4], "GRU": [0.1, 0.1]}, index=["short", "long"])
@@ -110,7 +110,7 @@ def bars(
     """
     if ax is None:
         with canvas(width=7.5, height=3.2) as (_, axes):
-            return bars(table, ylabel, xlabel, reference, colours, axes[0, 0], title)
+            return bars(table, ylabel, xlabel, reference, colours, axes[0, 0], title, yscale)
     every = looks(map(str, table.columns), colours)
     places, width = np.arange(len(table)), 0.8 / table.shape[1]
     for number, column in enumerate(table):
@@ -125,14 +125,12 @@ def bars(
         )
     for label, level in (reference or {}).items():
         ax.axhline(level, **REFERENCE, label=label)
-    ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel, yscale=yscale)
+    if yscale == "log":
+        ax.set_ylim(bottom=table.min(axis=None) / 2)
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        ax.yaxis.set_minor_locator(NullLocator())
     ax.set_xticks(places, [str(name) for name in table.index])
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure_of(ax)
-
-
-def _curves(curves: Curves) -> dict[str, Line]:
-    """A table's columns without their gaps, each over the index; a mapping as it is."""
-    if not isinstance(curves, pd.DataFrame):
-        return dict(curves)
-    return {str(name): (column.dropna().index, column.dropna().to_numpy()) for name, column in curves.items()}

@@ -7,10 +7,11 @@ is 640 pixels wide.
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,6 +22,8 @@ from matplotlib.transforms import Bbox, ScaledTranslation
 from kerasdl import borrowed
 
 Colour = str | tuple[float, ...]
+Line: TypeAlias = tuple[Sequence[float], Sequence[float]]
+Curves: TypeAlias = "Mapping[str, Line | pd.Series] | pd.DataFrame"
 
 PALETTE: list[Colour] = list(sns.color_palette("colorblind"))
 # Lines differ in dash and marker too, for a page printed in grey.
@@ -126,6 +129,21 @@ def looks(labels: Iterable[str], pinned: Mapping[str, Colour] | None = None) -> 
             "linestyle": DASHES[number % len(DASHES)],
             "marker": MARKERS[number % len(MARKERS)],
         }
+    return found
+
+
+def curves_of(curves: Curves) -> dict[str, Line]:
+    """Return each label's (x, y): a series, or a table's column, over its index and without its gaps.
+
+    Args:
+        curves: label → (x, y) or series; or a table, whose columns are the curves.
+    """
+    found: dict[str, Line] = {}
+    for label, curve in curves.items():
+        if isinstance(curve, pd.Series):
+            curve = curve.dropna()
+            curve = curve.index, curve.to_numpy()
+        found[str(label)] = curve
     return found
 
 

@@ -41,6 +41,18 @@ def test_a_tables_columns_are_drawn_over_its_index_without_gaps():
     assert (b.get_color(), best.get_label()) == ("0.5", "best")
 
 
+def test_a_series_is_drawn_over_its_index_without_gaps():
+    series = pd.Series([1.0, np.nan, 3.0], index=[10, 20, 40])
+    for ax in (
+        plots.panels({"one": {"a": series}}, "x", "y").axes[0],
+        plots.lines({"a": series}, "x", "y").axes[0],
+        plots.lines(series.to_frame("a"), "x", "y").axes[0],
+    ):
+        (a,) = ax.lines
+        assert a.get_label() == "a"
+        assert a.get_xydata().tolist() == [[10, 1], [40, 3]]
+
+
 def test_a_logarithmic_axis_names_the_places_measured():
     figure = plots.panels({"one": {"a": ([20, 40, 80], [1, 2, 3])}}, "x", "y", xscale="log")
     figure.canvas.draw()
@@ -68,3 +80,15 @@ def test_bars_stand_in_groups_by_row_and_keep_to_their_column():
     assert np.round(centres) == pytest.approx([0, 1, 0, 1])
     assert centres[0] < centres[2]
     assert [entry.get_text() for entry in ax.get_legend().get_texts()] == ["most", "a", "b"]
+
+
+def test_bars_on_a_logarithmic_axis_stand_on_half_the_least_and_name_plain_numbers():
+    figure = plots.bars(pd.DataFrame({"a": [4.0, 40.0], "b": [8.0, 16.0]}), "perplexity", yscale="log")
+    figure.canvas.draw()
+    (ax,) = figure.axes
+    assert ax.get_yscale() == "log"
+    low, high = ax.get_ylim()
+    assert low == 2
+    ticks = zip(ax.get_yticks(), ax.get_yticklabels(), strict=True)
+    assert [text.get_text() for tick, text in ticks if low <= tick <= high] == ["2", "5", "10", "20"]
+    assert not len(ax.yaxis.get_minorticklocs())
