@@ -272,6 +272,11 @@ print(f"names a person or not: {verdict_right:.3f} right; always the more freque
 #
 # $$h_t = f(x_t, h_{t-1}), \qquad h'_t = f'(x_t, h'_{t+1}), \qquad p_t = \sigma([h_t, h'_t] V + c).$$
 #
+# Padding needs care here. The second reader begins at the end, and at the end of a short row stand zeros. If
+# it took them for words, its state would no longer be empty where the last word comes, and how far from empty
+# would depend on the longest sentence beside it. With the mask it passes over them. The check below holds
+# the model to that: by hand there is no padding at all.
+#
 # By hand, two loops over one sentence, the second over its mirror image, whose outputs are turned round
 # again:
 
