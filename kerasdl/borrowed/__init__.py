@@ -1,7 +1,7 @@
 """What do we use of others that they do not promise? Private names, and faults that we work round.
 
 :data:`ENTRIES` lists each, with the reason, the versions it was met in and the upstream issue. The functions
-beside it are the one place where most are used. Each entry has a test of its name in tests/test_borrowed.py
+beside it are the one place where most are used. Each entry has a test of its name in tests/borrowed
 that fails on the day it is no longer needed. No other library is imported before a function needs it.
 """
 
