@@ -24,6 +24,7 @@ from kerasdl.estimators.meaning import Answers
 from kerasdl.estimators.recipe import Recipe, recipe
 from kerasdl.estimators.targets import Asked, Head, Loss, Targets
 from kerasdl.estimators.watching import Bar, Stopping, copies, stopping
+from kerasdl.training.predicting import predict
 
 SHORT = {"lr": "learning_rate"}  # other libraries' name for it
 AT_ONCE = 2**26  # numbers of rows to predict for that are made dense together
@@ -304,9 +305,7 @@ def outputs(model: keras.Model, X: Rows, batch_size: int, columns: Any = None) -
     parts = []
     for part in np.split(places, range(at_once, len(places), at_once)):
         fed = inputs.fed(inputs.numbers(inputs.pick(X, part)), model, columns)
-        # On PyTorch Keras's predict draws a number, which a fit in another thread must not miss.
-        with borrowed.stock_draws(None):
-            parts.append(model.predict(fed, batch_size=batch_size, verbose=0))
+        parts.append(predict(model, fed, batch_size))
     return np.concatenate(parts)[:rows] if len(parts) > 1 else parts[0][:rows]
 
 

@@ -21,7 +21,7 @@ from kerasdl.training.batches import Batches, SetEpoch, slices
 from kerasdl.training.guards import StopOnNaN, not_finite
 from kerasdl.training.programs.contract import Program
 
-__all__ = ["Program", "obstacle", "steps", "train"]
+__all__ = ["Program", "module", "obstacle", "steps", "train"]
 
 SHARE = 0.25  # of the memory that is free, for the data
 VALIDATION_BATCH = 32  # Keras's own
@@ -53,7 +53,7 @@ def obstacle(
         own = name in vars(model) and not (name == "train_step" and devices.count() > 1)
         if own or getattr(type(model), name) is not getattr(keras.Model, name):
             return f"the model has a {name} of its own"
-    if reason := _module().obstacle(model):
+    if reason := module().obstacle(model):
         return reason
     for callback in callbacks:
         for hook in (*HOOKS, *TEST_HOOKS):
@@ -86,7 +86,7 @@ def _looks_at_batches(callback: keras.callbacks.Callback, hook: str) -> bool:
 
 def free_memory() -> float:
     """Return how many bytes the device that trains has free, as far as it says."""
-    if (free := _module().free_memory()) is not None:
+    if (free := module().free_memory()) is not None:
         return free
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
@@ -94,7 +94,8 @@ def free_memory() -> float:
         return 4 * 2.0**30  # a system that does not say: as small as a computer is likely to be
 
 
-def _module() -> ModuleType:
+def module() -> ModuleType:
+    """Return what the present backend makes programs by."""
     return importlib.import_module(f"{__name__}.{keras.backend.backend()}")
 
 
@@ -106,7 +107,7 @@ def signature(model: keras.Model) -> tuple:
         vars(model).get("train_step"),
         tuple(map(id, model.trainable_variables)),
         model.jit_compile,
-        _module().Program.kind(model),
+        module().Program.kind(model),
     )
 
 
@@ -114,7 +115,7 @@ def program(model: keras.Model) -> Program:
     """Return a model's program: the one it has, where nothing has changed since."""
     kept, now = vars(model).get(KEPT), signature(model)
     if kept is None or kept.signature != now:
-        kept = _module().Program(model, now)
+        kept = module().Program(model, now)
         object.__setattr__(model, KEPT, kept)  # past Keras, which looks for layers and variables in it
     return kept
 

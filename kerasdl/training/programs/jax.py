@@ -5,7 +5,7 @@ A compiled model goes in; out comes a program that takes steps on data that lie 
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import jax
@@ -54,6 +54,7 @@ class Traces:
         self.steps = {True: self._step(training=True), False: self._step(training=False)}
         self.loops = {training: self._loop(step, model) for training, step in self.steps.items()}
         self.results = jax.jit(self._result)
+        self.answer = jax.jit(self._answer)
 
     def _step(self, training: bool) -> Any:
         """Return one step, which takes its rows out of the data."""
@@ -91,6 +92,9 @@ class Traces:
         with keras.StatelessScope(state_mapping=held):
             return model.get_metrics_result()
 
+    def _answer(self, weights: list, others: list, x: Any) -> tuple:
+        return self.present.model.predict_step((weights, others), (x,))
+
 
 _kept: OrderedDict[Hashable, Traces] = OrderedDict()
 _turn = threading.Lock()
@@ -116,6 +120,28 @@ def _parts(model: keras.Model) -> tuple[list, ...]:
         list(model.optimizer.variables),
         list(model.metrics_variables),
     )
+
+
+def forward(model: keras.Model, kind: Hashable | None) -> Callable[[list], list]:
+    """Return what answers batches of inputs with NumPy outputs; states of layers go along."""
+    traces = _traces(model, kind)
+
+    def answers(batches: list) -> list:
+        weights = [variable.value for variable in model.trainable_variables]
+        others = [variable.value for variable in model.non_trainable_variables]
+        found = []
+        traces.present.model = model
+        try:
+            for batch in batches:
+                answer, others = traces.answer(weights, others, batch)
+                found.append(answer)
+        finally:
+            traces.present.model = None
+        for variable, value in zip(model.non_trainable_variables, others, strict=True):
+            variable.assign(value)
+        return jax.tree.map(np.asarray, found)
+
+    return answers
 
 
 class Program(contract.Program):

@@ -37,6 +37,21 @@ def free_memory() -> float | None:
     return torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else None
 
 
+def forward(model: keras.Model, kind: None) -> Callable[[list], list]:
+    """Return what answers batches of inputs with NumPy outputs."""
+
+    def answers(batches: list) -> list:
+        model.eval()
+        with torch.no_grad():
+            found = [
+                model.predict_step((keras.tree.map_structure(keras.ops.convert_to_tensor, batch),))
+                for batch in batches
+            ]
+        return keras.tree.map_structure(keras.ops.convert_to_numpy, found)
+
+    return answers
+
+
 class Program(contract.Program):
     """See :class:`kerasdl.training.programs.contract.Program`. It trains copies of the variables' values."""
 
