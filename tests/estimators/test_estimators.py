@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 import kerasdl
 from kerasdl import models, training
-from kerasdl.estimators import KerasClassifier, KerasRegressor
+from kerasdl.estimators import KerasClassifier, KerasRegressor, steps
 
 
 @pytest.fixture
@@ -215,9 +215,7 @@ def test_one_row_is_not_made_a_huge_batch(data, monkeypatch):
     X, y = data
     model = regressor(batch_size=200_000, epochs=1).fit(X, y)
     fed = []
-    predict = keras.Model.predict
-    monkeypatch.setattr(
-        keras.Model, "predict", lambda self, x, **how: fed.append(x) or predict(self, x, **how)
-    )
+    predict = steps.predict
+    monkeypatch.setattr(steps, "predict", lambda own, x, size: fed.append(x) or predict(own, x, size))
     model.predict(X[:1])
-    assert len(keras.tree.flatten(fed[0])[0]) <= 1024
+    assert len(fed[0]) <= 1024
