@@ -4,6 +4,7 @@ The error is one line that names the argument, its value and the mend. Here too 
 a renamed argument working.
 """
 
+import datetime
 import functools
 import warnings
 from collections.abc import Callable
@@ -22,12 +23,23 @@ __all__ = [
     "one_of",
     "positive",
     "positive_int",
+    "real",
     "renamed",
     "same_length",
 ]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+# What NumPy and scikit-learn turn into numbers where they can: by the type of an entry, by that of an array.
+_NO_NUMBERS: dict[type, str] = {
+    str: "text",
+    bytes: "bytes",
+    datetime.date: "dates",
+    np.datetime64: "dates",
+    datetime.timedelta: "durations",
+    np.timedelta64: "durations",
+}
+_NO_NUMBERS_AT_ALL = {"T": "text", "M": "dates", "m": "durations"}
 _OLD_NAMES = "_old_names"  # of a function's arguments: kept on it by renamed
 
 
@@ -109,6 +121,44 @@ def finite(argument: str, values: Any) -> Any:
                 "impute or drop them first"
             )
     return values
+
+
+def real(argument: str, values: Any) -> None:
+    """Refuse text, bytes, dates and durations, alone or among numbers: "1.5" is 1.5 once somebody says so.
+
+    Args:
+        argument: its name.
+        values: an array, a table or nested lists. Sparse rows pass: they hold numbers alone.
+
+    Raises:
+        ValueError: some are; the message shows the first of them, and its row.
+
+    Example:
+        >>> real("y", [0.5, "1.5"])
+        Traceback (most recent call last):
+        ValueError: y holds text, '1.5' in row 1: give numbers, such as an array of float32
+    """
+    if hasattr(values, "tocsr"):
+        return
+    array = np.asarray(values)
+    if array.dtype.kind in "US":  # a list's numbers have become text too
+        array = np.asarray(values, object)
+    what, place = _NO_NUMBERS_AT_ALL.get(array.dtype.kind), 0
+    if array.dtype.hasobject:
+        kinds = tuple(_NO_NUMBERS)
+        entries = array.reshape(-1).tolist()
+        place = next((at for at, one in enumerate(entries) if isinstance(one, kinds)), -1)
+        what = (
+            None
+            if place < 0
+            else next(_NO_NUMBERS[kind] for kind in kinds if isinstance(entries[place], kind))
+        )
+    if what is not None and array.size:
+        row = place * len(array) // array.size if array.ndim else 0
+        first = array.reshape(-1)[place]
+        raise ValueError(
+            f"{argument} holds {what}, {first!r:.40} in row {row}: give numbers, such as an array of float32"
+        )
 
 
 def same_length(**arrays: Any) -> int:

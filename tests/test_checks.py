@@ -1,7 +1,11 @@
+import datetime
+import fractions
 import inspect
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import sparse
 
 from kerasdl import checks
 
@@ -15,6 +19,44 @@ def test_messages_name_argument_value_and_mend():
         checks.finite("X", np.array([[1.0, 2], [np.nan, 3], [np.inf, 4]]))
     with pytest.raises(ValueError, match="X has 3, y has 2"):
         checks.same_length(X=np.zeros(3), y=np.zeros(2))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (["1.5", 2.0], r"text, '1.5' in row 0"),
+        ([[1.0, 2.0], [3.0, "4"]], r"text, '4' in row 1"),
+        (np.array([[1], [2]]).astype(str), r"text, '1' in row 0"),
+        (np.array([b"1", b"2"]), r"bytes, b'1' in row 0"),
+        (np.array([0.5, b"1"], object), r"bytes, b'1' in row 1"),
+        (np.array(["2020-01-01"], "M8[D]"), r"dates, np\.datetime64\('2020-01-01'\) in row 0"),
+        (np.array([1], "m8[s]"), r"durations, np\.timedelta64\(1,'s'\) in row 0"),
+        ([1.0, datetime.date(2020, 1, 1)], r"dates, datetime\.date\(2020, 1, 1\) in row 1"),
+        (pd.Series(pd.to_datetime(["2020-01-01"], utc=True)), r"dates, Timestamp\("),
+        (pd.Series(["1"], dtype="string"), r"text, '1' in row 0"),
+        (pd.Series(["1", "2"], dtype="category"), r"text, '1' in row 0"),
+        (pd.DataFrame({"a": [1.0, 2.0], "b": [1, "2"]}), r"text, '2' in row 1"),
+    ],
+)
+def test_what_is_no_number_though_it_could_become_one_is_refused(values, said):
+    with pytest.raises(ValueError, match=f"^y holds {said}.*: give numbers, such as an array of float32$"):
+        checks.real("y", values)
+
+
+def test_numbers_of_every_kind_are_real():
+    for values in (
+        [1, 2.5, True],
+        [],
+        np.zeros((0, 2), object),
+        np.array([1, None, 2.5], object),  # a gap is for others to name
+        pd.array([1.5, None], "Float64"),
+        pd.DataFrame({"a": [1.0], "b": [True]}),
+        pd.Series([1, 2], dtype="category"),
+        np.array([fractions.Fraction(1, 2)]),
+        np.float16(1),
+        sparse.csr_array([[1.0]]),
+    ):
+        checks.real("y", values)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "3"])

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from kerasdl.borrowed.of_keras import (
     build,
     compile_arguments,
+    epochs_as_asked,
     every_layer,
     loss_from_record,
     loss_record,
@@ -34,6 +35,7 @@ __all__ = [
     "cloned",
     "compile_arguments",
     "copy_request",
+    "epochs_as_asked",
     "every_layer",
     "loss_from_record",
     "loss_record",
@@ -74,6 +76,12 @@ ENTRIES = {
     "every_layer": Entry(
         "keras.Model._flatten_layers",
         "the public model.layers stops at nested models and wrappers",
+        "keras 3.15",
+    ),
+    "epochs_as_asked": Entry(
+        "keras.Model._initial_epoch",
+        "where BackupAndRestore went on once, every later fit of that model begins, or ends at once: we take "
+        "it back",
         "keras 3.15",
     ),
     "optimized": Entry(

@@ -84,6 +84,16 @@ def build(model: Any, batch: Any) -> None:
 
 
 @contextlib.contextmanager
+def epochs_as_asked(model: Any) -> Iterator[None]:
+    """Let ``fit`` begin with the epoch that it is told: an earlier ``BackupAndRestore`` no longer counts."""
+    model._initial_epoch = None
+    try:
+        yield
+    finally:
+        model._initial_epoch = None
+
+
+@contextlib.contextmanager
 def one_by_one(optimizer: Any) -> Iterator[None]:
     """Let an optimizer move its variables one by one, by Keras's operations alone."""
     stock = next(base for base in type(optimizer).__mro__ if base.__name__ == "BaseOptimizer")

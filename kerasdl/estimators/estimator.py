@@ -278,7 +278,7 @@ class KerasEstimator(BaseEstimator):
         Raises:
             ValueError: NaN or infinite numbers, or another shape.
         """
-        checks.unmasked("X", X)
+        self._plain("X", X)
         if inputs.several(X):
             X = inputs.checked(X)
         elif inputs.axes(X) > 2:  # scikit-learn would hold the second axis for the columns
@@ -293,9 +293,9 @@ class KerasEstimator(BaseEstimator):
 
     def _checked(self, X: Any, y: Any, reset: bool) -> tuple[inputs.Rows, np.ndarray]:
         """Return the data as arrays; unless ``reset``, rows must have the shape that the model takes."""
-        checks.unmasked("X", X)  # scikit-learn looks at what is hidden
-        checks.unmasked("y", y)
         if reset and not inputs.several(X):
+            self._plain("X", X)
+            self._plain("y", y)
             X, y = validate_data(self, X, y, allow_nd=True, accept_sparse="csr", **self._target_checks)
             return X, self._column(y)
         X = inputs.checked(X) if reset else self._rows(X, self._recipe.shape)
@@ -304,8 +304,20 @@ class KerasEstimator(BaseEstimator):
             raise ValueError(f"X has {inputs.count(X)} rows and y {len(y)}: give one target a row")
         return X, y
 
+    def _plain(self, name: str, values: Any) -> None:
+        """Refuse what scikit-learn would take as numbers: what a mask hides, and text and dates as numbers.
+
+        Raises:
+            ValueError: there is some.
+        """
+        checks.unmasked(name, values)
+        labels = name.startswith("y") and not self._target_checks.get("y_numeric")
+        if not (labels or inputs.several(values)):
+            checks.real(name, values)
+
     def _target(self, y: Any, name: str) -> Any:
         """Return targets that come without rows, checked."""
+        self._plain(name, y)
         dtype = "numeric" if self._target_checks.get("y_numeric") else None
         return check_array(y, accept_sparse="csr", ensure_2d=False, dtype=dtype, input_name=name)
 

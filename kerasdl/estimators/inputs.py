@@ -26,12 +26,14 @@ def checked(X: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Return the arrays of several inputs, each of two axes or more.
 
     Raises:
-        ValueError: NaN or infinite numbers, lengths that differ, no input.
+        ValueError: masked values, text, dates, NaN or infinite numbers, lengths that differ, no input.
     """
     if not X:
         raise ValueError("X={}: give an array for each input of the model")
     found = {}
     for name, values in X.items():
+        checks.unmasked(f"X[{name!r}]", values)
+        checks.real(f"X[{name!r}]", values)
         array = check_array(values, allow_nd=True, ensure_2d=False, input_name=f"X[{name!r}]")
         found[name] = array[:, None] if array.ndim == 1 else array
     checks.same_length(**{f"X[{name!r}]": array for name, array in found.items()})

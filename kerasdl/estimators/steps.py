@@ -313,10 +313,11 @@ def weights(name: str, weight: Any, rows: int) -> np.ndarray | None:
     """Return the weights scaled to mean 1.
 
     Raises:
-        ValueError: not one weight a row, negative ones, or zero in every row.
+        ValueError: no numbers, not one weight a row, negative ones, or zero in every row.
     """
     if weight is None:
         return None
+    checks.real(name, weight)
     weight = checks.finite(name, np.asarray(weight, float))
     if weight.shape != (rows,):
         raise ValueError(f"{name} has shape {weight.shape}: give one weight a row, ({rows},)")

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import expit
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from kerasdl import checks
 from kerasdl.estimators.losses import Loss, choose, choose_for_several
 from kerasdl.estimators.meaning import Answers, Meaning, meaning
 
@@ -98,7 +99,12 @@ class Numbers(Targets):
 
     @classmethod
     def of(cls, y: np.ndarray) -> "Numbers":
-        """Learn the targets from y."""
+        """Learn the targets from y.
+
+        Raises:
+            ValueError: y holds text or dates.
+        """
+        checks.real("y", y)
         return cls(1 if y.ndim == 1 else y.shape[1], y.ndim == 1)
 
     def encode(self, y: np.ndarray) -> np.ndarray:

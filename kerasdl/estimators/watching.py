@@ -73,6 +73,7 @@ def copies(callbacks: Any) -> list[keras.callbacks.Callback]:
 
     Raises:
         TypeError: something else.
+        ValueError: one that would go on where another training was stopped.
     """
     if callbacks is None:
         return []
@@ -83,6 +84,11 @@ def copies(callbacks: Any) -> list[keras.callbacks.Callback]:
             fresh = one()
         if not isinstance(fresh, keras.callbacks.Callback):
             raise TypeError(f"callbacks={one!r}: give Keras callbacks, or functions that make one")
+        if isinstance(fresh, keras.callbacks.BackupAndRestore):
+            raise ValueError(
+                "callbacks holds BackupAndRestore: each fit would go on where the last one was stopped, even "
+                "on other rows; give resume= to cross_validate, a search or training.fit"
+            )
         found.append(fresh)
     return found
 

@@ -87,6 +87,7 @@ def split(X: Any, y: Any, cv: Any, weight: Any, estimator: BaseEstimator, groups
     if judged and y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if weight is not None:
+        checks.real("sample_weight", weight)
         weight = np.asarray(weight, float)
         if weight.shape != (len(y),):
             raise ValueError(f"sample_weight has shape {weight.shape}: give one weight a row, ({len(y)},)")

@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import check_array
 
+from kerasdl import checks
 from kerasdl.estimators import inputs
 from kerasdl.selection.folds import Fold
 from kerasdl.selection.identity import identity
@@ -212,7 +213,11 @@ def _dense(values: Any, rows: np.ndarray) -> Any:
     Args:
         values: prepared rows.
         rows: their places in X.
+
+    Raises:
+        ValueError: text or dates, NaN, infinite or too large numbers.
     """
+    checks.real("X, as prepared,", values)
     values = check_array(values, allow_nd=True, accept_sparse="csr", ensure_all_finite=False)
     if issparse(values) and programs.too_large([values]) is None:
         values = values.toarray()

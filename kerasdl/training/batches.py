@@ -135,7 +135,7 @@ def numbers(name: str, values: Any) -> Any:
         ValueError: NaN, infinite or masked values; complex numbers, dates, text or objects.
     """
     values = checks.finite(name, values)
-    if values.dtype.kind in "cmMOSU":
+    if values.dtype.kind in "cmMOSTU":
         raise ValueError(f"{name} holds {values.dtype}: give numbers, such as an array of float32")
     return values.astype(keras.config.floatx()) if np.issubdtype(values.dtype, np.floating) else values
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
 
-from kerasdl import backends, checks, devices
+from kerasdl import backends, borrowed, checks, devices
 from kerasdl.training import programs
 from kerasdl.training.batches import Batches, SetEpoch, dense, numbers
 from kerasdl.training.guards import StopOnNaN, check_arrays, check_targets
@@ -33,6 +33,7 @@ def fit(
     verbose: int | str = 0,
     shuffle: bool = True,
     engine: str = "auto",
+    initial_epoch: int = 0,
     resume: str | Path | Checkpoints | None = None,
 ) -> pd.DataFrame:
     """Train a compiled model on :class:`Batches`, guarded, and return its history.
@@ -62,20 +63,25 @@ def fit(
         callbacks, verbose: as in Keras. A callback that looks at every batch needs Keras's ``fit``.
         shuffle: False feeds the rows in their order, as a :class:`kerasdl.layers.Carried` state wants it.
         engine: "program", or an error that says why not; "keras" for Keras's ``fit``; "auto" chooses.
+        initial_epoch: how many epochs are done already, as in Keras: the others are trained, each in the
+            order that belongs to its number. All else is as the model has it; ``resume`` brings that back
+            too. Keras's ``BackupAndRestore`` goes on in this way.
         resume: a folder of this training's own, or :class:`Checkpoints` with one. Checkpoints go there, one
             every ten seconds. After a kill the same call goes on from the last one and ends with the weights
-            and history, bit by bit, that it would have had; after its end it returns these at once. Kept are
+            and history, bit by bit, that it would have had; after its end it returns these at once. It is the
+            same call with the same data, settings, versions and code of one's own. Kept are
             weights, optimizer, order, dropout's counters, history, and of callbacks all numbers, words and
             arrays among their attributes.
 
     Returns:
-        One row for every ``report_every`` epochs (index ``epoch``, counted from 1), one column a loss or
-        metric: training figures are means over those epochs, validation figures taken at their end.
+        One row for every ``report_every`` epochs trained (index ``epoch``, counted from 1), one column a loss
+        or metric: training figures are means over those epochs, validation figures taken at their end.
 
     Raises:
         ValueError: a generator or data set in place of arrays, no y, NaN or infinite data, lengths that
             differ, ``(n,)`` targets for an ``(n, 1)`` output, engine="program" where it can't be, a backend
-            that only runs models forward; ``resume`` holds another training, or nothing whole.
+            that only runs models forward; an ``initial_epoch`` that leaves nothing to do; ``resume`` holds
+            another training, or nothing whole, or comes with ``initial_epoch`` or ``BackupAndRestore``.
         RuntimeError: ``resume`` is in use by another training, or several devices train.
         FloatingPointError: the loss became NaN or infinite; the message names the epoch and, from a program,
             the batches between which it happened. The model is left as it was then.
@@ -95,6 +101,7 @@ def fit(
     if validation_data is not None:
         check_targets(model, validation_data[1], "validation y")
     rows = reports(epochs, report_every)
+    begun = first = _done(initial_epoch, epochs, report_every, resume, callbacks)
     checks.one_of("engine", engine, ("auto", "program", "keras"))
     batches = Batches(x, y, batch_size, sample_weight, passes=report_every, shuffle=shuffle)
     if issparse(batches.arrays[0]) and programs.too_large([batches.arrays[0]]) is None:
@@ -112,7 +119,7 @@ def fit(
     )
     if reason and engine == "program":
         raise ValueError(f"engine='program': {reason}: leave it to engine='auto'")
-    session, first = None, 0
+    session = None
     if resume is not None:
         asked = {"epochs": epochs, "batch_size": batch_size, "report_every": report_every, "engine": engine}
         asked |= {"shuffle": shuffle}
@@ -123,9 +130,9 @@ def fit(
         if session is not None and session.finished:
             history, attrs = session.history, session.attrs
         else:
-            history, attrs = _train(model, batches, rows, first, aside, callbacks, verbose, reason)
+            history, attrs, begun = _train(model, batches, rows, first, aside, callbacks, verbose, reason)
         if session is not None and not session.finished:
-            history = session.history
+            history, begun = session.history, 0
             session.save(finished=True, attrs=attrs)
     finally:
         if session is not None:
@@ -134,7 +141,8 @@ def fit(
         if isinstance(aside, Batches):
             aside.arrays = []
     table = pd.DataFrame(history)
-    table.index = pd.RangeIndex(report_every, epochs + 1, report_every, name="epoch")[: len(table)]
+    every = pd.RangeIndex(report_every, epochs + 1, report_every, name="epoch")
+    table.index = every[begun : begun + len(table)]
     table.attrs = attrs
     return table
 
@@ -148,21 +156,52 @@ def _train(
     callbacks: Sequence[keras.callbacks.Callback],
     verbose: int | str,
     reason: str | None,
-) -> tuple[dict, dict]:
-    """Train from the row ``first`` on, as a program or, for a reason, by Keras; return history and attrs."""
+) -> tuple[dict, dict, int]:
+    """Train from the row ``first`` on, as a program or, for a reason, by Keras.
+
+    Returns:
+        History and attrs, and the row that it began with: a ``BackupAndRestore`` may have gone on further on.
+    """
     if reason is None:
         history, refusal = programs.train(model, batches, rows, aside, callbacks, verbose, first)
-        return history, {"engine": "steps" if refusal else "program", "reason": refusal}
-    kept = model.fit(
-        batches,
-        epochs=rows,
-        initial_epoch=first,
-        shuffle=False,  # the batches are in their order already
-        validation_data=aside,
-        callbacks=callbacks,
-        verbose=verbose,
-    )
-    return kept.history, {"engine": "keras", "reason": reason}
+        return history, {"engine": "steps" if refusal else "program", "reason": refusal}, first
+    with borrowed.epochs_as_asked(model):
+        kept = model.fit(
+            batches,
+            epochs=rows,
+            initial_epoch=first,
+            shuffle=False,  # the batches are in their order already
+            validation_data=aside,
+            callbacks=callbacks,
+            verbose=verbose,
+        )
+    return kept.history, {"engine": "keras", "reason": reason}, kept.epoch[0] if kept.epoch else first
+
+
+def _done(
+    initial_epoch: int,
+    epochs: int,
+    report_every: int,
+    resume: str | Path | Checkpoints | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> int:
+    """Return how many rows of the history are done before a training begins.
+
+    Raises:
+        ValueError: all are, part of one is, or two would say where it goes on.
+    """
+    whole = isinstance(initial_epoch, (int, np.integer)) and not isinstance(initial_epoch, bool)
+    if not whole or not 0 <= initial_epoch < epochs or initial_epoch % report_every:
+        every = "" if report_every == 1 else f" that report_every={report_every} divides"
+        raise ValueError(
+            f"initial_epoch={initial_epoch!r}: give a whole number from 0 to {epochs - 1}{every}; after an "
+            "interruption resume= finds it by itself"
+        )
+    backup = any(isinstance(one, keras.callbacks.BackupAndRestore) for one in callbacks)
+    if resume is not None and (initial_epoch or backup):
+        other = "callbacks holds BackupAndRestore" if backup else f"initial_epoch={initial_epoch}"
+        raise ValueError(f"{other}, and resume= says too where to go on: leave one of them out")
+    return int(initial_epoch) // report_every
 
 
 def reports(epochs: int, report_every: int) -> int:

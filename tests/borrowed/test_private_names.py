@@ -14,6 +14,18 @@ from borrowing import compiled, in_a_new_python, on
 from kerasdl import borrowed
 
 
+def test_still_epochs_as_asked(tmp_path):
+    x, y = np.ones((4, 3)), np.ones((4, 1))
+    for _ in range(2):  # the second ends at once, where the first ended
+        model = compiled()
+        backup = keras.callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
+        model.fit(x, y, epochs=2, callbacks=[backup], verbose=0)
+    assert model.fit(x, y, epochs=2, verbose=0).epoch == []  # no callback, and still nothing is trained
+    with borrowed.epochs_as_asked(model):
+        assert model.fit(x, y, epochs=2, verbose=0).epoch == [0, 1]
+    assert model.fit(x, y, epochs=1, verbose=0).epoch == [0]
+
+
 def test_still_optimized():
     model = compiled()
     model.optimizer.build(model.trainable_variables)

@@ -123,3 +123,89 @@ def test_two_outputs_are_refused():
 
     with pytest.raises(ValueError, match="a model with 2 outputs"):
         KerasRegressor(build).fit(X, Y)
+
+
+WORDS = X.astype(str)
+DAYS = np.arange(40).astype("M8[D]")
+MIXED = np.array([*Y[:-1], "1.5"], object)
+
+
+def linear(**changes):
+    return KerasRegressor(models.linear, epochs=1, random_state=0, **changes)
+
+
+def fitted():
+    return linear().fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: linear().fit(X, Y.astype(str)), "y holds text, '"),
+        (lambda: linear().fit(X, Y.astype("S")), "y holds bytes, b'"),
+        (lambda: linear().fit(X, DAYS), "y holds dates, "),
+        (lambda: linear().fit(X, DAYS - DAYS[0]), "y holds durations, "),
+        (lambda: linear().fit(X, MIXED), "y holds text, '1.5' in row 39"),
+        (lambda: linear().fit(X, pd.Series(Y).astype("string")), "y holds text, '"),
+        (lambda: linear().fit(X, np.c_[Y, Y].astype(str).tolist()), "y holds text, '"),
+        (lambda: linear().fit(WORDS, Y), "X holds text, '"),
+        (lambda: linear().fit(WORDS.astype(object), Y), "X holds text, '"),
+        (
+            lambda: linear().fit(np.c_[X[:, :1].astype(object), DAYS.tolist()], Y),
+            "X holds dates, .* in row 0",
+        ),
+        (lambda: linear().fit(np.c_[DAYS, DAYS], Y), "X holds dates, "),
+        (lambda: linear().fit(pd.DataFrame(X).assign(day=DAYS), Y), "X holds dates, Timestamp"),
+        (lambda: linear().fit(pd.DataFrame(WORDS), Y), "X holds text, '"),
+        (lambda: linear().fit({"input": WORDS}, Y), r"X\['input'\] holds text, '"),
+        (lambda: linear().fit(X, Y, sample_weight=["1"] * 40), "sample_weight holds text, '1' in row 0"),
+        (lambda: linear().fit(X, Y, X_val=WORDS, y_val=Y), "X holds text, '"),
+        (lambda: linear().fit(X, Y, X_val=X, y_val=Y.astype(str)), "y_val holds text, '"),
+        (lambda: linear().partial_fit(X, Y.astype(str)), "y holds text, '"),
+        (lambda: fitted().partial_fit(X, Y.astype(str)), "y holds text, '"),
+        (lambda: fitted().set_params(warm_start=True).fit(X, MIXED), "y holds text, '1.5' in row 39"),
+        (lambda: fitted().predict(WORDS.astype(object)), "X holds text, '"),
+        (lambda: KerasClassifier(models.linear).fit(WORDS.astype(object), Y > 1), "X holds text, '"),
+        (lambda: KerasClassifier(models.linear).fit(np.c_[DAYS, DAYS], Y > 1), "X holds dates, "),
+        (lambda: cross_validate(linear(), X, MIXED, cv=2), "y holds text, '"),
+        (lambda: cross_validate(linear(), X, Y.astype(str), cv=2, vectorize=False), "y holds text, '"),
+        (lambda: cross_validate(linear(), X, DAYS, cv=2), "y holds dates, "),
+        (lambda: cross_validate(linear(), WORDS.astype(object), Y, cv=2), "X, as prepared, holds text, '"),
+        (lambda: cross_validate(linear(), WORDS, Y, cv=2, vectorize=False), "X, as prepared, holds text, '"),
+        (lambda: cross_validate(linear(), X, Y, cv=2, sample_weight=["1"] * 40), "sample_weight holds text"),
+    ],
+)
+def test_text_bytes_and_dates_are_no_numbers(call, said):
+    with pytest.raises(ValueError, match=f"^{said}.*: give numbers, such as an array of float32$"):
+        call()
+
+
+@pytest.mark.parametrize("labels", [DAYS[:2], np.array(["1", "2"])])
+def test_labels_may_be_what_numbers_may_not(labels):
+    y = labels[(Y > 1).astype(int)]
+    found = KerasClassifier(models.linear, epochs=1).fit(X, y)
+    assert found.classes_.tolist() == labels.tolist()
+    assert set(found.predict(X).tolist()) <= set(labels.tolist())
+
+
+def test_numbers_among_objects_stay_what_they_were():
+    ours = linear().fit(X.astype(object), Y.astype(object)).predict(X.astype(object))
+    np.testing.assert_array_equal(ours, fitted().predict(X))
+
+
+def test_a_mask_in_one_of_several_inputs_is_seen():
+    given = {"input": np.ma.masked_array(X, X[3, 0] == X)}
+    with pytest.raises(ValueError, match=r"X\['input'\] has \d+ masked values"):
+        linear().fit(given, Y)
+
+
+def test_a_backup_that_folds_would_share_is_refused(tmp_path):
+    backup = keras.callbacks.BackupAndRestore(tmp_path)
+    with pytest.raises(
+        ValueError, match=r"^callbacks holds BackupAndRestore: .*; give resume= to cross_validate"
+    ):
+        linear(callbacks=backup).fit(X, Y)
+    with pytest.raises(
+        ValueError, match=r"^callbacks holds BackupAndRestore: .*; give resume= to cross_validate"
+    ):
+        cross_validate(linear(callbacks=[lambda: backup]), X, Y, cv=2)

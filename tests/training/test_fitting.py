@@ -128,6 +128,14 @@ def test_bad_data_is_refused_in_one_line(data):
         ({"x": x.astype(complex)}, "x holds complex128: give numbers"),
         ({"x": x.astype("datetime64[s]")}, r"x holds datetime64\[s\]: give numbers"),
         ({"x": x.astype(str)}, "x holds <U32: give numbers"),
+        ({"y": y.astype(str)}, "y holds <U32: give numbers"),
+        ({"y": y.astype("S")}, r"y holds \|S32: give numbers"),
+        ({"y": y.astype(int).astype("M8[D]")}, r"y holds datetime64\[D\]: give numbers"),
+        ({"x": x.astype(np.dtypes.StringDType())}, "x holds StringDType.*: give numbers"),
+        ({"y": y.astype(object)}, "y holds object: give numbers"),
+        ({"sample_weight": ["1"] * 23}, "sample_weight holds <U1: give numbers"),
+        ({"validation_data": (x, y.astype(str))}, "validation y holds <U32: give numbers"),
+        ({"validation_data": (x.astype(str), y)}, "validation x holds <U32: give numbers"),
         ({"x": pd.DataFrame(x).astype("Float64")}, "x holds object: give numbers"),
         ({"validation_data": (x, None)}, "validation y holds object: give numbers"),
         ({"y": y[:-1]}, "rows differ: x has 23, y has 22"),
@@ -245,3 +253,89 @@ def test_no_copy_of_the_data_outlives_a_fit(data, monkeypatch):
     gc.collect()
     assert len(copies) == 2
     assert not any(copy() is not None for copy in copies)
+
+
+class Told(keras.callbacks.Callback):
+    """Keeps the numbers of the epochs that a callback is told, and stops short of one as a kill would."""
+
+    def __init__(self, before=None):
+        super().__init__()
+        self.epochs, self.before = [], before
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.before:
+            raise KeyboardInterrupt
+        self.epochs.append(epoch)
+
+
+def trained(data, engine="auto", seed=7, model=None, **arguments):
+    model = model or compiled(optimizer=keras.optimizers.Adam(RATE))
+    kerasdl.set_seed(seed)
+    history = training.fit(model, *data, epochs=10, batch_size=5, engine=engine, **arguments)
+    return model, history
+
+
+def equal(one, other):
+    for ours, theirs in zip(training.snapshot(one), training.snapshot(other), strict=True):
+        assert ours[1].tobytes() == theirs[1].tobytes()
+
+
+@pytest.mark.parametrize("every", [1, 2])
+@pytest.mark.parametrize("engine", ["auto", "keras"])
+def test_epochs_after_the_initial_one_have_their_numbers_and_orders(data, engine, every, capsys):
+    whole, history = trained(data, engine, report_every=every)
+    model = compiled(optimizer=keras.optimizers.Adam(RATE))
+    kerasdl.set_seed(7)
+    training.fit(model, *data, epochs=6, batch_size=5, engine=engine, report_every=every)
+    told = Told()
+    capsys.readouterr()
+    _, rest = trained(
+        data, engine, model=model, initial_epoch=6, report_every=every, callbacks=[told], verbose=2
+    )
+    assert rest.index.tolist() == list(range(6 + every, 11, every))
+    assert rest.equals(history.loc[7:])
+    assert told.epochs == list(range(6 // every, 10 // every))
+    assert f"Epoch {6 // every + 1}/{10 // every}" in capsys.readouterr().out
+    equal(model, whole)
+
+
+def test_a_backup_of_keras_s_goes_on_with_its_own_epochs(data, tmp_path):
+    def backup():
+        return keras.callbacks.BackupAndRestore(tmp_path / "backup", delete_checkpoint=False)
+
+    whole, history = trained(data)
+    with pytest.raises(KeyboardInterrupt):
+        trained(data, callbacks=[backup(), Told(before=6)])
+    told = Told()
+    model, rest = trained(data, callbacks=[backup(), told])
+    assert (rest.index.tolist(), told.epochs) == ([7, 8, 9, 10], [6, 7, 8, 9])
+    pd.testing.assert_frame_equal(rest, history.loc[7:], rtol=1e-5)
+    for ours, theirs in zip(model.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4)
+    # It has ended: nothing is left to do, and nothing is made up.
+    model, rest = trained(data, callbacks=[backup()])
+    assert len(rest) == 0
+    # And what that model is trained on next is trained from its beginning.
+    for engine in ("auto", "keras"):
+        assert len(training.fit(model, *data, epochs=2, engine=engine)) == 2
+
+
+def test_two_that_say_where_to_go_on_and_nothing_to_do_are_refused(data, tmp_path):
+    backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+    for arguments, words in (
+        (
+            {"callbacks": [backup], "resume": tmp_path},
+            "callbacks holds BackupAndRestore, and resume= says too",
+        ),
+        ({"initial_epoch": 4, "resume": tmp_path}, "initial_epoch=4, and resume= says too where to go on"),
+        ({"initial_epoch": 10}, "initial_epoch=10: give a whole number from 0 to 9; .* resume= finds it"),
+        ({"initial_epoch": -1}, "initial_epoch=-1: give"),
+        ({"initial_epoch": 2.0}, r"initial_epoch=2\.0: give"),
+        (
+            {"initial_epoch": 3, "report_every": 2},
+            "initial_epoch=3: give .* from 0 to 9 that report_every=2 divides",
+        ),
+    ):
+        with pytest.raises(ValueError, match=f"^{words}"):
+            trained(data, **arguments)
+    assert not list(tmp_path.iterdir())
