@@ -13,12 +13,12 @@ from typing import Any, Self, TypeAlias
 
 import keras
 import pandas as pd
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 from kerasdl import engines, files
 from kerasdl.selection.folds import Folds
 from kerasdl.selection.scoring import Judged
-from kerasdl.training import checkpoints, digests
+from kerasdl.training import checkpoints, contents, digests
 
 Place: TypeAlias = tuple[int, int]  # the number of a setting, and of a fold
 Outcome: TypeAlias = Judged | FloatingPointError  # a loss that became NaN is a finding too
@@ -119,10 +119,12 @@ def ledger(
 
     Args:
         resume: the folder, or None.
-        estimator, folds, scoring, vectorize, settings: all that decides what the call finds.
+        estimator, folds, scoring, vectorize, settings: all that decides what the call finds. It is the same
+            call where :func:`kerasdl.training.contents.described` finds the same in all of them.
 
     Raises:
         ValueError, RuntimeError: as :class:`Folder`.
+        TypeError: something of which can't be told whether it is the same.
     """
     if resume is None:
         return Ledger()
@@ -133,17 +135,23 @@ def ledger(
         "backend": keras.backend.backend(),
         "versions": json.dumps(digests.versions() | others),
     }
-    described = {
+    held = {
         "data": [folds.X, folds.y, folds.weight, folds.groups],
         "folds": rows,
-        "estimator": estimator,
+        "estimator": clone(estimator, safe=False),  # without what it has learned, which counts for nothing
         "settings": list(settings),
         "scoring": scoring,
         "vectorize or engine": [vectorize, engine and engine.name],
     }
-    return Folder(
-        resume, call | {name: digests.digest(digests.described(one)) for name, one in described.items()}
-    )
+    for name, one in held.items():
+        try:
+            call[name] = digests.digest(contents.described(one))
+        except TypeError as error:
+            raise TypeError(
+                f"resume={str(resume)!r}: {name} holds {error}, and whether that is the same next time "
+                "can't be told: leave resume out"
+            ) from error
+    return Folder(resume, call)
 
 
 def _packed(outcome: Outcome, arrays: checkpoints.Arrays) -> Any:

@@ -141,7 +141,10 @@ def cross_validate(
         resume: a folder of this call's own. What is finished is kept there: each fold, or all folds where
             they are trained together. After a kill the same call trains what is left, and finds what it
             would have found, bit by bit where ``random_state`` fixes the estimator's chance; after its end it
-            returns that at once. A damaged file is named in a warning, and its folds are trained anew.
+            returns that at once. A damaged file is named in a warning, and its folds are trained anew. It is
+            the same call with the same data, splits, settings, versions and code: that of functions and
+            classes of one's own, with all that they name in modules of one's own. Files and the environment,
+            if code reads them, are not looked at.
 
     Returns:
         Scores, answers and histories of all folds.
@@ -154,10 +157,11 @@ def cross_validate(
         ValueError: lengths that differ, a fold with an empty side or without one of the classes;
             ``vectorize=True`` for what can't be trained at once, with the reason; a joblib engine that forks
             or shares one Keras between threads; ``resume`` holds another call (other data, folds, settings,
-            versions, another backend or way), or comes with ``return_estimators``.
+            code, versions, another backend or way), or comes with ``return_estimators``.
         RuntimeError: another call uses the folder ``resume`` now.
         TypeError: an estimator that cannot be pickled and sent to an engine's workers; answers that no file
-            of ``resume`` can keep.
+            of ``resume`` can keep, or a part of the call, such as an open file, of which ``resume`` can't
+            tell whether it is the same.
         FloatingPointError: a fold's loss became NaN or infinite.
         FoldsLost: a worker died with a fold; the other folds' scores are in the error's ``scores``.
 

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 from kerasdl import borrowed, checks, devices, files
-from kerasdl.training import checkpoints, digests
+from kerasdl.training import checkpoints, contents, digests
 from kerasdl.training.batches import Batches
 from kerasdl.training.snapshots import restore, snapshot
 
@@ -256,19 +256,25 @@ def _signature(
 ) -> dict[str, str]:
     """Digests of what must be the same in the call that goes on: each by the word for it."""
     shapes = [[list(value.shape), value.dtype.str] for _, value in snapshot(model)]
+    compiled = [model.optimizer, *keras.tree.flatten(model.loss), *model.metrics]
     held_out = keras.tree.flatten(validation) if validation is not None else []
     return {
         "backend": keras.backend.backend(),
         "versions": json.dumps(digests.versions()),
         "model": digests.digest(
-            digests.config(model.get_config, [type(layer).__qualname__ for layer in model.layers]), shapes
+            digests.config(model.get_config, [type(layer).__qualname__ for layer in model.layers]),
+            contents.own_parts(model),
+            shapes,
         ),
-        "loss, optimizer or metrics": digests.config(
-            model.get_compile_config, type(model.optimizer).__qualname__
+        "loss, optimizer or metrics": digests.digest(
+            digests.config(model.get_compile_config, type(model.optimizer).__qualname__),
+            [contents.own_parts(one) for one in compiled],
         ),
         "data": digests.digest(*map(digests.array, [*batches.arrays, *held_out])),
         "settings": digests.digest(asked),
-        "callbacks": digests.digest([[type(one).__qualname__, _settings(one)] for one in callbacks]),
+        "callbacks": digests.digest(
+            [[type(one).__qualname__, _settings(one), contents.own_parts(one)] for one in callbacks]
+        ),
     }
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import warnings
 from pathlib import Path
 
@@ -206,6 +207,7 @@ def test_a_fold_in_another_s_place_is_no_answer(folder, kept):
     [
         ("data", {"y": Y + 1e-9}),
         ("data", {"X": pd.DataFrame(X)}),
+        ("data", {"X": X[:, ::-1][:, ::-1].astype("float32")}),
         ("data", {"sample_weight": np.ones(36)}),
         ("folds", {"cv": KFold(3, shuffle=True, random_state=1)}),
         ("estimator", {"estimator": Ridge(alpha=1.5)}),
@@ -338,3 +340,60 @@ def test_a_scorer_whose_function_beside_it_is_another_is_another(tmp_path, monke
     monkeypatch.setitem(globals(), "factor", lambda: 3.0)
     with pytest.raises(ValueError, match="other scoring"):
         call()
+
+
+def test_rows_that_differ_in_their_index_alone_are_others(tmp_path):
+    table = pd.DataFrame(X)
+    cross_validate(Ridge(), table, Y, cv=2, resume=tmp_path)
+    cross_validate(Ridge(), table.copy(), Y, cv=2, resume=tmp_path)
+    with pytest.raises(ValueError, match="other data"):
+        cross_validate(Ridge(), table.set_index(table.index + 1), Y, cv=2, resume=tmp_path)
+
+
+class Scorer:
+    """A scorer that is an object, as one whose settings are searched for would be."""
+
+    def __init__(self, by):
+        self.by = by
+
+    def __call__(self, estimator, X, y):
+        return self.by * len(X)
+
+
+def test_a_scorer_that_is_an_object_is_another_when_its_class_is_edited(tmp_path, monkeypatch):
+    def call(by=1.0):
+        return cross_validate(Ridge(), X, Y, cv=2, scoring=Scorer(by), resume=tmp_path)
+
+    first = call()
+    assert call().scores.equals(first.scores)
+    with pytest.raises(ValueError, match="other scoring"):
+        call(2.0)
+    monkeypatch.setattr(Scorer, "__call__", lambda self, estimator, X, y: -len(X))
+    with pytest.raises(ValueError, match="other scoring"):
+        call()
+
+
+SHIFT = 0.0
+
+
+def test_an_estimator_s_own_class_counts_and_what_it_has_learned_does_not(tmp_path, monkeypatch):
+    class Own(Ridge):
+        def predict(self, X):
+            return super().predict(X) + SHIFT
+
+    first = cross_validate(Own(), X, Y, cv=2, resume=tmp_path)
+    again = cross_validate(Own().fit(X, Y), X, Y, cv=2, resume=tmp_path)
+    assert again.scores.equals(first.scores)
+    monkeypatch.setitem(globals(), "SHIFT", 1.0)
+    with pytest.raises(ValueError, match="other estimator"):
+        cross_validate(Own(), X, Y, cv=2, resume=tmp_path)
+
+
+def test_of_what_cannot_be_told_it_is_said_so(tmp_path):
+    lock = threading.Lock()
+    with pytest.raises(
+        TypeError,
+        match=r"^resume='.*': scoring holds a _thread.lock \(.*\), and whether .*: leave resume out$",
+    ):
+        cross_validate(Ridge(), X, Y, cv=2, scoring=lambda *_: float(lock.locked()), resume=tmp_path)
+    assert not list(tmp_path.iterdir())

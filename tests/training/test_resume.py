@@ -333,3 +333,42 @@ def test_what_is_packed_comes_out_as_it_was(value):
     found = checkpoints.unpacked(json.loads(text), arrays)
     assert type(found) is type(value)
     assert repr(found) == repr(value)
+
+
+def variant(by):
+    """A layer, a loss, a metric and a schedule of one's own, in which one number stands."""
+
+    class Times(keras.layers.Layer):
+        def call(self, inputs):
+            return by * inputs
+
+    def loss(y, outputs):
+        return by * keras.losses.sparse_categorical_crossentropy(y, outputs, from_logits=True)
+
+    def metric(y, outputs):
+        return by * keras.ops.mean(outputs, axis=-1)
+
+    return {"layer": Times, "loss": loss, "metric": metric, "schedule": lambda epoch: by * 0.01}
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("layer", "model"),
+        ("loss", "loss, optimizer or metrics"),
+        ("metric", "loss, optimizer or metrics"),
+        ("schedule", "callbacks"),
+    ],
+)
+def test_an_edit_in_what_is_one_s_own_makes_another_training(tmp_path, name, word):
+    def call(by):
+        own = variant(1.0) | {name: variant(by)[name]}
+        model = keras.Sequential([keras.Input((6,)), own["layer"](), keras.layers.Dense(3)])
+        model.compile("sgd", own["loss"], metrics=[own["metric"]])
+        schedule = keras.callbacks.LearningRateScheduler(own["schedule"])
+        return training.fit(model, X, LABELS, epochs=1, callbacks=[schedule], resume=tmp_path)
+
+    first = call(1.0)
+    assert call(1.0).equals(first)
+    with pytest.raises(ValueError, match=f"holds a training with other .*{word}: give another folder"):
+        call(2.0)
