@@ -10,22 +10,17 @@ the ratios count, for the layers take turns in one process; an absolute time is 
 784-256-256-10 perceptron with two such layers, in Keras's ``fit``.
 """
 
-import json
-import os
-import platform
 import statistics
-import sys
 import time
 from functools import partial
-from pathlib import Path
 
 import keras
 import numpy as np
+from kept import Kept
 
 import kerasdl
-from kerasdl import files, layers, models
+from kerasdl import layers, models
 
-RESULTS = Path(__file__).parent / "results"
 BACKEND = keras.backend.backend()
 SHAPES = [(256, 256), (32, 35, 256)]
 ROUNDS, CALLS = 15, 4
@@ -119,19 +114,8 @@ def table(record: dict) -> str:
 
 
 def main() -> None:
-    load = os.getloadavg()[0]
-    rows = dict([*call_rows(), fit_row()])
-    where = (
-        f"keras {keras.__version__}, Python {platform.python_version()}, {platform.machine()}, "
-        f"{os.cpu_count()} cores, OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'unset')}, "
-        f"load {load:.1f} at the start, {os.getloadavg()[0]:.1f} at the end"
-    )
-    path = RESULTS / "dropout.json"
-    record = json.loads(path.read_text()) if path.exists() else {}
-    record[BACKEND] = {"rows": rows, "where": where}
-    files.write(path, json.dumps(record, indent=1) + "\n")
-    files.write(RESULTS / "dropout.md", table(record))
-    sys.stdout.write(table(record))
+    kept = Kept("dropout", table)
+    kept.add(BACKEND, {"rows": dict([*call_rows(), fit_row()])})
 
 
 if __name__ == "__main__":

@@ -14,24 +14,19 @@ epoch: here a subclass puts them back. ``torch loop``: fold by fold without Kera
 
 import argparse
 import importlib.util
-import json
-import os
-import platform
 import statistics
-import sys
 import time
 from functools import partial
-from pathlib import Path
 
 import keras
 import numpy as np
+from kept import Kept
 from keras.wrappers import SKLearnRegressor
 from sklearn.model_selection import KFold, cross_val_score
 
-from kerasdl import files, models, selection
+from kerasdl import models, selection
 from kerasdl.estimators import KerasRegressor
 
-RESULTS = Path(__file__).parent / "results"
 BACKEND = keras.backend.backend()
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.normal(size=(1460, 330)).astype("float32")
@@ -164,21 +159,8 @@ def main() -> None:
     args = parser.parse_args()
     quick = args.quick
     epochs, rounds = (3, 1) if quick else (30, args.rounds)
-    load = os.getloadavg()[0]
-    rows = measure(epochs, rounds)
-    where = (
-        f"{epochs} epochs, {rounds} rounds, keras {keras.__version__}, Python {platform.python_version()}, "
-        f"{platform.machine()}, {os.cpu_count()} cores, "
-        f"OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'unset')}, "
-        f"load {load:.1f} at the start, {os.getloadavg()[0]:.1f} at the end"
-    )
-    path = RESULTS / "kfold.json"
-    record = json.loads(path.read_text()) if path.exists() and not quick else {}
-    record[BACKEND] = {"rows": rows, "where": where}
-    if not quick:
-        files.write(path, json.dumps(record, indent=1) + "\n")
-        files.write(RESULTS / "kfold.md", table(record))
-    sys.stdout.write(table(record))
+    kept = Kept("kfold", table, write=not quick)
+    kept.add(BACKEND, {"rows": measure(epochs, rounds)}, f"{epochs} epochs, {rounds} rounds")
 
 
 if __name__ == "__main__":

@@ -14,28 +14,23 @@ on training and on validation rows. Rounds differ in their seed, so that the spr
 
 import argparse
 import contextlib
-import json
-import os
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 
 import keras
 import numpy as np
 import sklearn
+from kept import Kept
 from kfold import BATCH, RATE, WIDTH, X, Y, stock_model
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import KFold, cross_validate
 from sklearn.neural_network import MLPRegressor
 
-from kerasdl import files, models, selection
+from kerasdl import models, selection
 from kerasdl.estimators import KerasRegressor
 
-RESULTS = Path(__file__).parent / "results"
 FOLDS = KFold(5)
 Way = Callable[[int, int], tuple[float, float]]  # (epochs, seed) → mean R² on training and validation rows
 
@@ -177,21 +172,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="in which the ways take turns")
     args = parser.parse_args()
     epochs, rounds = (3, 1) if args.quick else (30, args.rounds)
-    load = os.getloadavg()[0]
-    rows = measure(epochs, rounds)
-    where = (
-        f"{epochs} epochs, {rounds} rounds, keras {keras.__version__}, scikit-learn {sklearn.__version__}, "
-        f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores, "
-        f"OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'unset')}, load {load:.1f} at the start, "
-        f"{os.getloadavg()[0]:.1f} at the end."
-    )
-    path = RESULTS / "kfold_peers.json"
-    record = json.loads(path.read_text()) if path.exists() and not args.quick else {}
-    record[keras.backend.backend()] = {"rows": rows, "where": where}
-    if not args.quick:
-        files.write(path, json.dumps(record, indent=1) + "\n")
-        files.write(RESULTS / "kfold_peers.md", table(record))
-    sys.stdout.write(table(record))
+    kept = Kept("kfold_peers", table, write=not args.quick)
+    how = f"{epochs} epochs, {rounds} rounds, scikit-learn {sklearn.__version__}"
+    kept.add(keras.backend.backend(), {"rows": measure(epochs, rounds)}, how)
 
 
 if __name__ == "__main__":

@@ -12,22 +12,19 @@ memory after each. Only wall times of a quiet machine count; processor times hol
 
 import argparse
 import asyncio
-import json
-import os
-import platform
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasdl import backends, files
+from kept import Kept
+
+from kerasdl import backends
 from kerasdl.course import syllabus
 from kerasdl.course.play.player import Job, Player
 
-RESULTS = Path(__file__).parent / "results"
 BARS = {
     "02": 0.7,
     "04": 0.7,
@@ -162,12 +159,11 @@ def main() -> None:
     parser.add_argument("--memory", nargs="*", default=[], metavar="NN", help="200 changes of these chapters")
     parser.add_argument("--walk", action="store_true", help="all chapters in turn with one player")
     options = parser.parse_args()
-    load, backend = os.getloadavg()[0], backends.choose(train=True).name
+    backend = backends.choose(train=True).name
     wanted = options.only or (["02", "04", "09"] if options.quick else [])
     every = syllabus.scripts()
-    path = RESULTS / "play.json"
-    record = json.loads(path.read_text(encoding="utf-8")) if path.exists() and not options.quick else {}
-    own = record.setdefault(backend, {"rows": {}, "memory": {}})
+    kept = Kept("play", table, write=not options.quick)
+    own = kept.record.get(backend, {"rows": {}, "memory": {}})
     if options.memory or options.walk:
         for script in every:
             if script.number in options.memory:
@@ -177,15 +173,7 @@ def main() -> None:
     else:
         chosen = [script for script in every if not wanted or script.number in wanted]
         own["rows"] |= asyncio.run(changes(backend, chosen, 3 if options.quick else options.changes))
-    own["where"] = (
-        f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores, "
-        f"OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'unset')}, "
-        f"load {load:.1f} at the start, {os.getloadavg()[0]:.1f} at the end"
-    )
-    if not options.quick:
-        files.write(path, json.dumps(record, indent=1) + "\n")
-        files.write(RESULTS / "play.md", table(record))
-    sys.stdout.write(table(record))
+    kept.add(backend, own)
 
 
 if __name__ == "__main__":

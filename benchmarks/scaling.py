@@ -14,23 +14,18 @@ worth little where the load at the start was not near 0.
 """
 
 import argparse
-import json
 import math
-import os
-import platform
-import sys
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
 from joblib import parallel_config
+from kept import Kept
 
-from kerasdl import files, models, selection
+from kerasdl import models, selection
 from kerasdl.engines import Loky
 from kerasdl.estimators import KerasClassifier
 
-RESULTS = Path(__file__).parent / "results"
 BACKEND = keras.backend.backend()
 WORKERS, GRID = 2, {"learning_rate": [0.001, 0.003]}
 FOLDS = (2, 8)  # of each setting
@@ -106,21 +101,9 @@ def table(record: dict) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="2 epochs, nothing written")
-    epochs, load = 2 if (quick := parser.parse_args().quick) else 20, os.getloadavg()[0]
-    rows = measure(epochs)
-    where = (
-        f"{epochs} epochs, keras {keras.__version__}, Python {platform.python_version()}, "
-        f"{platform.machine()}, {os.cpu_count()} cores, "
-        f"OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'unset')}, "
-        f"load {load:.1f} at the start, {os.getloadavg()[0]:.1f} at the end"
-    )
-    path = RESULTS / "scaling.json"
-    record = json.loads(path.read_text()) if path.exists() and not quick else {}
-    record[BACKEND] = {"rows": rows, "where": where}
-    if not quick:
-        files.write(path, json.dumps(record, indent=1) + "\n")
-        files.write(RESULTS / "scaling.md", table(record))
-    sys.stdout.write(table(record))
+    epochs = 2 if (quick := parser.parse_args().quick) else 20
+    kept = Kept("scaling", table, write=not quick)
+    kept.add(BACKEND, {"rows": measure(epochs)}, f"{epochs} epochs")
 
 
 if __name__ == "__main__":
