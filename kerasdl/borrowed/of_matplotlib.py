@@ -1,10 +1,11 @@
-"""What of matplotlib is used without a promise? Its ticks, found once where nothing has moved.
+"""What of matplotlib is used without a promise? Its ticks, found once, and its formulas, read once.
 
 Figures that are laid out and drawn inside a ``with`` look as they do outside. Why it is needed stands in
 :data:`kerasdl.borrowed.ENTRIES`.
 """
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,3 +42,25 @@ def ticks_found_once() -> Iterator[None]:
         yield
     finally:
         Axis._update_ticks, Axis._get_ticklabel_bboxes = find, measure
+
+
+@contextlib.contextmanager
+def formulas_read_once(most: int = 1000) -> Iterator[None]:
+    """Let all figures share what was read of formulas, such as the powers of ten along an axis.
+
+    Args:
+        most: formulas that are kept.
+    """
+    from matplotlib.mathtext import MathTextParser
+
+    Parser: Any = MathTextParser
+    read, own = Parser._parse_cached, (Parser.__eq__, Parser.__hash__)
+
+    # What a formula looks like depends on the kind of output, not on the figure whose reader reads it.
+    Parser.__eq__ = lambda self, other: self._output_type == getattr(other, "_output_type", None)
+    Parser.__hash__ = lambda self: hash(self._output_type)
+    Parser._parse_cached = functools.lru_cache(most)(read.__wrapped__)
+    try:
+        yield
+    finally:
+        Parser._parse_cached, (Parser.__eq__, Parser.__hash__) = read, own

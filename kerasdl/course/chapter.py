@@ -68,6 +68,7 @@ class Host:
         folder: where the present chapter works; the program gives it its final name. None: the chapter does.
         shown: told what is shown (its kind, and more by name) in place of the text written within it; see
             :class:`kerasdl.course.shown.Recorder`.
+        save: draws a figure into a file, now or before the run is told to have ended.
     """
 
     tutorials: Path
@@ -75,6 +76,7 @@ class Host:
     record: bool = False
     folder: Path | None = None
     shown: Callable[..., AbstractContextManager[None]] | None = None
+    save: Callable[["Figure", str, Path], None] = picture.save
 
 
 host: Host | None = None
@@ -200,15 +202,15 @@ class Chapter:
             figure: made with :mod:`kerasdl.plots` or with pyplot.
             shows: what is to be seen in it, in a sentence: printed, and kept for those who cannot see it.
         """
-        drawn = picture.png(figure, shows)
-        files.write(self.folder / f"{name}.png", drawn)
+        path = self.folder / f"{name}.png"
+        (host.save if host else picture.save)(figure, shows, path)
         self._result.figures[name] = shows
         if _in_notebook():
             from IPython.display import Image, display
 
             # A figure made without pyplot has no picture of its own there.
             width, _ = figure.get_size_inches() * figure.dpi
-            display(Image(drawn, width=round(width), alt=shows or name))
+            display(Image(path.read_bytes(), width=round(width), alt=shows or name))
             if shows:
                 print(shows)
             return

@@ -1,23 +1,28 @@
 """What is a figure as a file? Laid out once, and drawn once.
 
-A figure goes in; the bytes of a PNG come out.
+A figure goes in; a PNG comes out, as bytes or as a file.
 """
 
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerasdl import borrowed
+from kerasdl import borrowed, files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+def save(figure: "Figure", about: str, path: Path) -> None:
+    """Write a figure's :func:`png` to a file, whole or not at all."""
+    files.write(path, png(figure, about))
 
 
 def png(figure: "Figure", about: str = "") -> bytes:
     """Return a figure as a PNG, as ``figure.savefig`` writes it.
 
     Where a figure finds the places of its labels by itself, ``savefig`` walks through the whole of it twice
-    before it draws. Here this happens once, and not at all where nothing has changed since it last happened,
-    as in a figure of :func:`kerasdl.plots.canvas` that has a legend.
+    before it draws. Here this happens once, and not at all where nothing has changed since it last happened.
 
     Args:
         figure: of matplotlib; it is left as it was.
@@ -37,7 +42,7 @@ def png(figure: "Figure", about: str = "") -> bytes:
         return buffer.getvalue()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    laid_out, canvas, dpi = not figure.stale, figure.canvas, figure.get_dpi()
+    laid_out, canvas, own = not figure.stale, figure.canvas, figure.get_dpi()
     try:
         figure.set_dpi(DPI)
         with borrowed.ticks_found_once():
@@ -47,7 +52,7 @@ def png(figure: "Figure", about: str = "") -> bytes:
             FigureCanvasAgg(figure).print_png(buffer, metadata=metadata)
     finally:
         figure.set_layout_engine(engine)
-        figure.set_dpi(dpi)
+        figure.set_dpi(own)
         figure.set_canvas(canvas)
     figure.stale = False
     return buffer.getvalue()

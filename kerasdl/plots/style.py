@@ -15,8 +15,10 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.legend import Legend
 from matplotlib.rcsetup import cycler
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import Bbox, ScaledTranslation
 
 from kerasdl import borrowed
@@ -40,8 +42,8 @@ def canvas(
 ) -> Iterator[tuple[Figure, np.ndarray]]:
     """Open a figure of ``rows × columns`` panels in the house style; yield it and its axes, always 2-D.
 
-    When it closes, a legend that lies over what its panel shows is moved out of the panel: beside a single
-    panel, below one of several.
+    Whenever the figure is laid out, which saving does, a legend that lies over what its panel shows is moved
+    out of the panel: beside a single panel, below one of several.
 
     Args:
         columns, rows: number of panels.
@@ -70,13 +72,15 @@ def canvas(
         }
     ):
         wide = min(columns * width, WIDEST)
-        figure = Figure((wide, rows * height), layout="constrained")
+        figure = Figure((wide, rows * height), layout=_Layout())
         axes = figure.subplots(rows, columns, squeeze=False, **subplots)
         yield figure, axes
         for ax in axes.flat:
             sns.despine(ax=ax)
-        if any(ax.get_legend() for ax in axes.flat):
-            _clear_legends(figure, axes)
+            for axis in (ax.xaxis, ax.yaxis):
+                if type(axis.get_minor_locator()) is LogLocator:  # none of the panel's own
+                    named = not isinstance(axis.get_minor_formatter(), NullFormatter)
+                    axis.set_minor_locator(_ShortAxis() if named else NullLocator())
 
 
 def figure_of(ax: Axes) -> Figure:
@@ -160,19 +164,43 @@ def name_places(ax: Axes, places: Sequence[float]) -> None:
             ax.set_xticks(used)
 
 
-def _clear_legends(figure: Figure, axes: np.ndarray) -> None:
-    """Lay the figure out, and move every legend that lies over what its panel shows out of that panel."""
-    own, engine = figure.get_dpi(), figure.get_layout_engine()
-    figure.set_dpi(DPI)
-    if engine:
+class _ShortAxis(LogLocator):
+    """Places between the powers of ten, on an axis that is too short for two of these.
+
+    On a longer one they have no names, and the house style has no marks: ticks there would show nothing, and
+    take a quarter of a figure's time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(subs="auto")
+
+    def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
+        low, high = sorted((vmin, vmax))
+        long = low > 0 and high / low >= 100
+        return [] if long else super().tick_values(vmin, vmax)
+
+
+class _Layout(ConstrainedLayoutEngine):
+    """Matplotlib's constrained layout, and then no legend over what its panel shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._moved: list[Legend] = []
+
+    def execute(self, fig: Figure) -> None:
+        own = fig.get_dpi()
+        fig.set_dpi(DPI)
         with borrowed.ticks_found_once():
-            engine.execute(figure)
-    covering = [ax for ax in axes.flat if (one := ax.get_legend()) and _covers(ax, one.get_window_extent())]
-    for ax in covering:
-        _move_out(ax, figure, alone=axes.size == 1)
-    figure.set_dpi(own)
-    # Laid out as it is now, until something is changed: that makes it stale.
-    figure.stale = bool(covering)
+            super().execute(fig)
+        legends = {ax: one for ax in fig.axes if (one := ax.get_legend()) and one not in self._moved}
+        covering = [ax for ax, one in legends.items() if _covers(ax, one.get_window_extent())]
+        for ax in covering:
+            _move_out(ax, fig, alone=len(fig.axes) == 1)
+            self._moved.append(legends[ax])
+        if covering:
+            with borrowed.ticks_found_once():
+                super().execute(fig)
+        fig.set_dpi(own)
 
 
 def _move_out(ax: Any, figure: Figure, alone: bool) -> None:

@@ -292,3 +292,31 @@ def test_still_ticks_found_once(monkeypatch):
     monkeypatch.setattr(borrowed, "ticks_found_once", contextlib.nullcontext)
     assert picture.png(figure()) == helped
     assert len(times) > 2 * ours  # the day they are found once without us, this fails
+
+
+def test_still_formulas_read_once(monkeypatch):
+    import matplotlib._mathtext as mathtext
+
+    from kerasdl import plots
+    from kerasdl.course import picture
+
+    read, formulas = mathtext.Parser.parse, []
+    monkeypatch.setattr(
+        mathtext.Parser, "parse", lambda *asked, **how: formulas.append(asked[1]) or read(*asked, **how)
+    )
+
+    def drawn():
+        return picture.png(plots.lines({"a": ([1, 2, 3], [1e-3, 1.0, 1e4])}, "x", "y", yscale="log"))
+
+    alone = drawn()
+    assert formulas
+    formulas.clear()
+    assert drawn() == alone
+    assert formulas  # the day a second figure reads nothing anew, this fails
+    with borrowed.formulas_read_once():
+        assert drawn() == alone
+        formulas.clear()
+        assert drawn() == alone
+        assert not formulas
+    drawn()
+    assert formulas

@@ -24,11 +24,13 @@ import threading
 import time
 import types
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kerasdl.course import chapter, results
 from kerasdl.course.cli import worker
+from kerasdl.course.play.draughtsman import Draughtsman
 from kerasdl.course.workplace import LOG
 
 
@@ -52,12 +54,16 @@ def main() -> None:
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
+    speaking = threading.Lock()
+
     def send(event: str, **fields: Any) -> None:
-        print(json.dumps({"event": event, **fields}), file=events, flush=True)
+        with speaking:
+            print(json.dumps({"event": event, **fields}), file=events, flush=True)
 
     interrupts = _Interrupts()
     jobs: queue.Queue[dict] = queue.Queue()
     threading.Thread(target=_listen, args=(jobs, interrupts), daemon=True).start()
+    draughtsman = Draughtsman()
     _make_imports(script)
     gc.freeze()  # what the imports made is here to stay: collections between runs need not look through it
     send("ready")
@@ -73,21 +79,27 @@ def main() -> None:
             kind: str, number: int = number, path: Path = path, folder: Path = folder, **fields: Any
         ) -> Iterator[None]:
             if kind == "figure":
-                file, alt = folder / f"{fields['name']}.png", fields["alt"]
-                send("figure", job=number, path=str(file), alt=alt, line=_line(path))
+                told = {
+                    "path": str(folder / f"{fields['name']}.png"),
+                    "alt": fields["alt"],
+                    "line": _line(path),
+                }
+                draughtsman.then(partial(send, "figure", job=number, **told))
             yield
 
         folder.mkdir(parents=True, exist_ok=True)
-        chapter.host = chapter.Host(path.parent, progress, folder=folder, shown=shown)
+        chapter.host = chapter.Host(path.parent, progress, folder=folder, shown=shown, save=draughtsman.save)
         started, busy = time.perf_counter(), time.process_time()
         error, cancelled = "", False
         try:
             interrupts.job = number
             error = worker.run(folder, str(path), job["arguments"])
+            error = draughtsman.finish() or error
             interrupts.job = None
         except KeyboardInterrupt:
             interrupts.job = None
             cancelled = True
+            draughtsman.forget()
         send(
             "end",
             job=number,

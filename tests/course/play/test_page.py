@@ -58,6 +58,7 @@ class Tab:
 
     def ran(self):
         self.until(lambda: self.said().startswith("ran in"), "no run ended")
+        self.until(lambda: self.picture(), "no picture came")  # told of before, it may be on its way
 
     def changed(self, act):
         """Do something that runs the chapter anew, and wait until the picture is another."""
@@ -249,7 +250,7 @@ def test_tabs_do_not_disturb_one_another(tab, served):
 
 def test_another_chapter_and_the_full_setting_are_a_choice_away(tab):
     tab.one(".chapters").click()
-    tab.one(".q-menu .q-item")
+    tab.until(lambda: "Other" in tab.one(".q-menu").text, "the menu stayed closed")
     next(item for item in tab.all(".q-menu .q-item") if "Other" in item.text).click()
     tab.until(lambda: tab.one("h1").text == "Other", "the chapter stayed")
     tab.ran()
