@@ -134,5 +134,5 @@ def _by_element(model: keras.Model) -> bool:
         return False
     named = isinstance(loss, str)
     kind = loss if named else getattr(loss, "__name__", type(loss).__name__)
-    module = "keras" if named else getattr(loss, "__module__", "")
+    module = "keras" if named else getattr(loss, "__module__", "") or ""  # of code that was executed: None
     return module.partition(".")[0] == "keras" and not kind.lower().startswith(("sparse", "ctc"))

@@ -182,6 +182,73 @@ def test_a_loss_that_computes_by_a_function_of_ones_own_has_no_kind():
     assert equal(trained(with_own(3.0)), expected)
 
 
+HALF = """
+def half(y_true, y_pred):
+    return keras.ops.mean(keras.ops.square(y_true - y_pred), axis=-1) / {}
+"""
+
+
+def with_half(divisor=2):
+    """A model whose loss and metric are a function made anew, as when a cell of a notebook runs again."""
+    names = {"keras": keras}
+    exec(HALF.format(divisor), names)
+    return made(loss=names["half"], metrics=(names["half"],))
+
+
+def test_functions_of_one_code_that_read_nothing_else_are_one_kind(monkeypatch):
+    expected, third = alone(with_half), alone(lambda: with_half(3))
+    alone(with_half)
+    calls, own = [], keras.Model.train_step
+    monkeypatch.setattr(keras.Model, "train_step", lambda *args: calls.append(1) or own(*args))
+    assert equal(trained(with_half()), expected)
+    assert not calls
+    assert equal(trained(with_half(3)), third)
+    assert calls
+
+
+scale = 2.0
+
+
+def of_a_number(y_true, y_pred):
+    return scale * keras.ops.mean((y_true - y_pred) ** 2, axis=-1)
+
+
+def of_a_default(y_true, y_pred, scale=2.0):
+    return scale * keras.ops.mean((y_true - y_pred) ** 2, axis=-1)
+
+
+def of_an_import(y_true, y_pred):
+    import math
+
+    return math.pi * keras.ops.mean((y_true - y_pred) ** 2, axis=-1)
+
+
+def of_another_function(y_true, y_pred):
+    square = lambda x: scale * x**2  # noqa: E731
+    return keras.ops.mean(square(y_true - y_pred), axis=-1)
+
+
+def of_what_stands_around():
+    factor = 2.0
+
+    def own(y_true, y_pred):
+        return factor * keras.ops.mean((y_true - y_pred) ** 2, axis=-1)
+
+    return own
+
+
+@pytest.mark.parametrize(
+    "function", [of_a_number, of_a_default, of_an_import, of_another_function, of_what_stands_around()]
+)
+def test_a_function_that_may_read_what_changes_has_no_kind(function):
+    plain = made()
+    trained(plain)
+    assert kinds.kind(plain) is not None
+    for model in (made(loss=function), made(metrics=(function,))):
+        trained(model)
+        assert kinds.kind(model) is None
+
+
 def test_what_cannot_be_a_key_has_no_kind_and_trains():
     expected = alone(made)
     for note in (([1, 2],), (np.arange(3),)):

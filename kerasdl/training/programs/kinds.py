@@ -4,8 +4,11 @@ A compiled model goes in; its kind comes out, equal for models whose steps are o
 variables.
 """
 
+import dis
+import inspect
 import json
 from collections.abc import Hashable
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import keras
@@ -92,7 +95,7 @@ def _kind(model: keras.Model) -> Hashable:
             _ask(own is None or own is keras.activations.get(own.__name__))
     variables, loss = tuple(map(_variable, model.variables)), _loss(model.loss)
     metrics = [own for metric in model.metrics for own in getattr(metric, "metrics", ())]
-    _ask(all(_is_one_of(own, METRICS, keras.metrics) for own in metrics))
+    functions = [_function(own) for metric in metrics for own in _wrapped(metric)]
     _ask(_is_one_of(model.optimizer, OPTIMIZERS, keras.optimizers))
     _, optimizer = borrowed.optimizer_settings(model.optimizer)
     # A schedule is part of the program, a number is a variable. What decays can't be told from the config.
@@ -103,8 +106,7 @@ def _kind(model: keras.Model) -> Hashable:
     named = [one["config"]["name"] for one in config["layers"] if one["class_name"] != "InputLayer"]
     _ask(sorted(named) == sorted(one.name for one in model.layers if not _is_one_of(one, LAYERS[:1])))
     asked = [compiled.get(name) for name in ("metrics", "weighted_metrics")]
-    words = [one for one in keras.tree.flatten(asked) if isinstance(one, str)]
-    _ask(len(words) == len(metrics))
+    _ask(len(_named(asked)) == len(metrics))
     configs = [config, optimizer, compiled.get("loss_weights"), asked]
     configs += [one.get_config() for one in (*parts, *metrics)]
     return (
@@ -112,7 +114,7 @@ def _kind(model: keras.Model) -> Hashable:
         json.dumps(configs, sort_keys=True),
         tuple(map(_attributes, (*parts, model.optimizer))),
         loss,
-        tuple(map(type, metrics)),
+        (*map(type, metrics), *functions),
         variables,
         tuple((tuple(v.shape), v.dtype) for v in (*model.optimizer.variables, *model.metrics_variables)),
         (keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format()),
@@ -142,9 +144,46 @@ def _attributes(part: Any) -> Hashable:
 def _loss(loss: Any) -> Hashable:
     if isinstance(loss, str):
         return loss, _identity(keras.losses.get(loss))
+    if isinstance(loss, FunctionType):
+        return _function(loss)
     _ask(_is_one_of(loss, LOSSES, keras.losses))
     made, settings = borrowed.loss_record(loss)
     return made, tuple((name, _setting(settings[name])) for name in sorted(settings))
+
+
+def _named(asked: Any) -> list[str]:
+    """The metrics that a compiled model was given by a name or as a function."""
+    if isinstance(asked, dict) and "class_name" in asked:
+        return [asked["config"]] if asked["class_name"] == "function" else []
+    if isinstance(asked, dict):
+        asked = list(asked.values())
+    if isinstance(asked, (list, tuple)):
+        return [name for one in asked for name in _named(one)]
+    return [asked] if isinstance(asked, str) else []
+
+
+def _wrapped(metric: Any) -> list[Any]:
+    """The function that a metric averages, where it was given as one; the others are Keras's own."""
+    if type(metric) is not keras.metrics.MeanMetricWrapper:
+        _ask(_is_one_of(metric, METRICS, keras.metrics))
+        return []
+    return [own for own in vars(metric).values() if isinstance(own, FunctionType)]
+
+
+def _function(function: Any) -> Hashable:
+    """What a function computes: its code, where that reads nothing but its arguments and Keras."""
+    if _is_stock(function):
+        return function
+    _ask(isinstance(function, FunctionType) and not (function.__defaults__ or function.__kwdefaults__))
+    read, code = inspect.getclosurevars(function), function.__code__
+    _ask(not read.nonlocals and all(map(_is_keras, read.globals.values())))
+    _ask(not any(isinstance(constant, CodeType) for constant in code.co_consts))
+    _ask(all(step.opname != "IMPORT_NAME" for step in dis.get_instructions(code)))
+    return code, tuple(sorted((name, own.__name__) for name, own in read.globals.items()))
+
+
+def _is_keras(own: Any) -> bool:
+    return isinstance(own, ModuleType) and own.__name__.partition(".")[0] == "keras"
 
 
 def _setting(value: Any) -> Hashable:
@@ -158,7 +197,7 @@ def _setting(value: Any) -> Hashable:
 
 def _is_stock(value: Any) -> bool:
     """Whether this is a function of Keras: one of one's own may read what changes from model to model."""
-    return hasattr(value, "__code__") and value.__module__.startswith("keras.")
+    return hasattr(value, "__code__") and (value.__module__ or "").startswith("keras.")
 
 
 def _identity(found: Any) -> Any:
