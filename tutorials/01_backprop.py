@@ -362,7 +362,7 @@ drawn = {
     "difference": {"difference": (numbers, np.maximum(apart, 1e-12))},
 }
 chapter.figure("two_descents", plots.panels(drawn, "step", ["loss", "difference"], yscale="log"))
-curves = {"by hand": (history.index, history["accuracy"]), "Keras": (concise.index, concise["val_accuracy"])}
+curves = {"by hand": history["accuracy"], "Keras": concise["val_accuracy"]}
 chapter.figure("learning_curves", plots.lines(curves, "epoch", "test accuracy"))
 
 # %% [markdown]

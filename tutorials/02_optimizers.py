@@ -143,15 +143,12 @@ chapter.figure("paths", plots.descents(bowl, drawn))
 
 # %%
 rates = np.geomspace(0.01, 4, settings.rates)
-arrival = {
-    name: np.array([steps_until(bowl(*path.T)) for path in descend(method, rates, settings.steps)])
-    for name, method in chapter.track(list(METHODS.items()), "learning rates on the bowl")
-}
-arrived = {name: (rates[np.isfinite(steps)], steps[np.isfinite(steps)]) for name, steps in arrival.items()}
-chapter.figure(
-    "rates_on_the_bowl",
-    plots.lines(arrived, "learning rate", "steps to f < 0.001", xscale="log", yscale="log"),
-)
+arrival = pd.DataFrame(index=rates)
+for name, method in chapter.track(list(METHODS.items()), "learning rates on the bowl"):
+    arrival[name] = [steps_until(bowl(*path.T)) for path in descend(method, rates, settings.steps)]
+arrived = arrival.where(np.isfinite(arrival))
+labels = "learning rate", "steps to f < 0.001"
+chapter.figure("rates_on_the_bowl", plots.lines(arrived, *labels, "log", "log"))
 
 # %% [markdown]
 # The number of steps that SGD takes is almost inversely proportional to its rate, up to a sharp edge. On a
@@ -289,8 +286,7 @@ pictures = (max(accuracy.values()) - min(accuracy.values())) * len(y_test)
 print(f"The largest training loss is {spread:.1f} times the smallest;")
 print(f"the best and the worst are {pictures:.0f} of {len(y_test)} test pictures apart.")
 chapter.history("losses", losses)
-by_epoch = {name: (losses.index, losses[name]) for name in losses}
-chapter.figure("losses", plots.lines(by_epoch, "epoch", "training loss", yscale="log"))
+chapter.figure("losses", plots.lines(losses, "epoch", "training loss", yscale="log"))
 
 # %% [markdown]
 # At a rate that suits it, each rule learns the digits. Put the two last lines side by side: a training loss
@@ -318,12 +314,8 @@ chapter.history("network_rates", sweep)
 for one, other in (("SGD", "Adam"), ("Adam", "SGD")):
     rate = sweep[one].idxmax()
     print(f"At {rate:.3g}, the best rate of {one}, {other} reaches {sweep.loc[rate, other]:.3f}.")
-by_rate = {name: (sweep.index, sweep[name]) for name in sweep}
-ylabel = f"test accuracy (epochs: {settings.sweep_epochs})"
-chapter.figure(
-    "rates_on_the_network",
-    plots.lines(by_rate, "learning rate", ylabel, xscale="log", reference={"guessing": 0.1}),
-)
+labels = "learning rate", f"test accuracy (epochs: {settings.sweep_epochs})"
+chapter.figure("rates_on_the_network", plots.lines(sweep, *labels, "log", reference={"guessing": 0.1}))
 
 # %% [markdown]
 # Every rule has a range in which it works and two ways to fail: below it learning takes too long, above it
@@ -350,15 +342,8 @@ if len(batches) <= 30 and apart:  # over many more steps single precision tells
     chapter.exact("first epoch against Keras: loss", max(apart.values()), within=1e-4)
 nearest = KNeighborsClassifier(1).fit(x, y).score(x_test, y_test)
 for name, value in accuracy.items():
-    chapter.trained(
-        f"digits, {name}: accuracy",
-        value,
-        (0.955, 1),
-        reference=nearest,
-        source="nearest neighbour",
-        tolerance=0.003,
-        headline=name in ("SGD", "Adam"),
-    )
+    known = {"reference": nearest, "source": "nearest neighbour", "headline": name in ("SGD", "Adam")}
+    chapter.trained(f"digits, {name}: accuracy", value, (0.955, 1), tolerance=0.003, **known)
 chapter.finish()
 
 # %% [markdown]

@@ -139,27 +139,29 @@ if same:  # and not a network of your own
     learned["Keras"] = np.append(*cubic.get_weights())
 learned = pd.DataFrame(learned, index=TRUTH.keys())
 chapter.table(learned)
+if same:
+    apart = (learned["Keras"] - learned["by hand"]).abs().max() / learned["by hand"].abs().max()
+    chapter.exact("cubic: by hand against builder, worst coefficient", apart, within=1e-4)
 
 # %% [markdown]
 # ## Three models
 #
 # Now the comparison: the right model; a straight line; and the right model again, with two examples only.
-# (Put a `keras.Sequential` of your own in place of any of them: whatever makes one number of one number will
-# do.)
+# (Put a `keras.Sequential` of your own in place of any of them: any model that makes one number out of one
+# number will do.)
 #
 # With another seed the two examples may lie so far out that this learning rate is too large for them. Then
 # the training stops and says so; the second exercise asks why.
 
 # %%
-runs = {"just right: cubic": (cubic, history)}
-for title, model, rows in chapter.track(
-    [
-        ("underfit: line", models.polynomial(1), settings.examples),
-        ("overfit: two examples", models.polynomial(3), 2),
-    ],
-    "two more models",
-):
-    runs[title] = model, train(model, x[:rows], y[:rows])
+trials = {  # the model, and how many examples it sees
+    "just right: cubic": (cubic, settings.examples),
+    "underfit: line": (models.polynomial(1), settings.examples),
+    "overfit: two examples": (models.polynomial(3), 2),
+}
+histories = {"just right: cubic": history}
+for title, (model, rows) in chapter.track(list(trials.items())[1:], "two more models"):
+    histories[title] = train(model, x[:rows], y[:rows])
 
 # %% [markdown]
 # ## What happened
@@ -177,27 +179,22 @@ for title, model, rows in chapter.track(
 #   follow: the model has learned the examples, not the world.
 
 # %%
-curves = {title: history for title, (_, history) in runs.items()}
-sides = {"loss": "training set", "val_loss": "test set"}
-chapter.figure("learning_curves", plots.learning_curves(curves, sides, ylabel="mean squared error"))
+SIDES = ["training error", "test error"]
+columns = dict(zip(["loss", "val_loss"], SIDES, strict=True))
+chapter.figure("learning_curves", plots.learning_curves(histories, columns, "mean squared error"))
 
 with plots.canvas(columns=3, sharey=True) as (figure, axes):
-    for ax, (title, (model, _)) in zip(axes[0], runs.items(), strict=True):
-        seen = 2 if "two" in title else settings.examples
-        points = {"training set": (x[:seen, 0], y[:seen, 0]), "test set": (x_test[:, 0], y_test[:, 0])}
+    for ax, (title, (model, rows)) in zip(axes[0], trials.items(), strict=True):
+        points = {"training set": (x[:rows, 0], y[:rows, 0]), "test set": (x_test[:, 0], y_test[:, 0])}
         answer = {"model": lambda grid, model=model: model.predict(grid[:, None], verbose=0)[:, 0]}
         plots.fits(points, answer, ax, title)
 chapter.figure("fits", figure)
 
-errors = pd.DataFrame(
-    {
-        title: {
-            "training error": model.evaluate(x[:seen], y[:seen], verbose=0),
-            "test error": model.evaluate(x_test, y_test, verbose=0),
-        }
-        for (title, (model, _)), seen in zip(runs.items(), [len(x), len(x), 2], strict=True)
-    }
-).T
+errors = {
+    title: [model.evaluate(u, v, verbose=0) for u, v in ((x[:rows], y[:rows]), (x_test, y_test))]
+    for title, (model, rows) in trials.items()
+}
+errors = pd.DataFrame.from_dict(errors, "index", columns=SIDES)
 print("after the last epoch:")
 chapter.table(errors, "errors")
 
@@ -237,17 +234,15 @@ by_degree = {
     for rows in dict.fromkeys([settings.few, settings.examples])
 }
 middle = {
-    f"{rows} examples": {
-        name: (degrees, np.median(found[:, side], axis=1)) for side, name in enumerate(sides.values())
-    }
+    f"{rows} examples": pd.DataFrame(np.median(found, axis=2), degrees, SIDES)
     for rows, found in by_degree.items()
 }
 floor = {"variance of the noise": settings.noise**2} if settings.noise else {}
 figure = plots.panels(middle, "degree", "mean squared error", yscale="log", reference=floor)
 chapter.figure("complexity", figure)
-for rows, found in by_degree.items():
-    best = np.median(found, axis=2).argmin(axis=0) + 1
-    print(f"{rows} examples: least training error at degree {best[0]}, least test error at degree {best[1]}")
+for title, table in middle.items():
+    training_best, test_best = table.idxmin()
+    print(f"{title}: least training error at degree {training_best}, least test error at degree {test_best}")
 
 # %% [markdown]
 # The training error can only fall: degree $d + 1$ contains degree $d$. The test error is high as long as the
@@ -267,32 +262,36 @@ for rows, found in by_degree.items():
 # $$\operatorname{E}[\text{training error}] = \sigma^2 \left(1 - \frac{d + 1}{n}\right).$$
 #
 # This holds from degree 3 to degree $n - 1$, where the number of coefficients is that of the examples and no
-# error is left at all. We check it below.
-#
+# error is left at all. Our worlds can test both claims: in none of them may a higher degree raise the
+# training error, and the mean of their training errors must come to the formula, up to the chance that is
+# left in a mean.
+
+# %%
+for rows, found in by_degree.items():
+    # From about degree 15 on, rounding decides which directions of the features can be told apart.
+    rise = np.diff(found[:14, 0] / found[0, 0], axis=0).max(initial=0)
+    chapter.exact(f"training error by degree, {rows} examples: largest rise", rise, within=1e-5)
+degree = max(3, min(settings.degrees, 14) // 2)
+for rows, found in by_degree.items() if degree <= settings.degrees else ():
+    name, mean = f"degree {degree}, {rows} examples: mean training error", found[degree - 1, 0].mean()
+    left = max(rows - degree - 1, 0) / rows  # of the noise
+    expected = settings.noise**2 * left
+    chance = settings.noise**2 * np.sqrt(2 * left / rows / settings.worlds)
+    print(f"{name} {mean:.3g}, by the formula {expected:.3g}")
+    chapter.exact(name, mean, expected, within=5 * chance + 1e-12)
+
+# %% [markdown]
 # ## How many examples are enough?
 #
 # The cubic again, in its best possible fit, on ever larger training sets.
 
 # %%
 by_size = np.array([least_squares_errors(3, size) for size in settings.sizes])  # (size, side, world)
-by_size = pd.DataFrame(
-    np.median(by_size, axis=2),
-    columns=["training error", "test error"],
-    index=pd.Index(settings.sizes, name="examples"),
-)
+by_size = pd.DataFrame(np.median(by_size, axis=2), pd.Index(settings.sizes, name="examples"), SIDES)
 chapter.table(by_size, "by_size", digits=3)
 shown = by_size.where(by_size > 1e-20)  # below lies rounding: the error is 0
-chapter.figure(
-    "training_set_size",
-    plots.lines(
-        {side: (shown.index, shown[f"{side.split()[0]} error"]) for side in sides.values()},
-        "examples in the training set",
-        "mean squared error",
-        "log",
-        "log",
-        reference=floor,
-    ),
-)
+labels = "examples in the training set", "mean squared error"
+chapter.figure("training_set_size", plots.lines(shown, *labels, "log", "log", reference=floor))
 
 # %% [markdown]
 # Four coefficients pass through any four points, so up to four examples the training error is 0, and says
@@ -304,53 +303,39 @@ chapter.figure(
 # The three networks above did not get as far: gradient descent had a limited number of steps. Error from too
 # few examples and error from too little training are two things, and only the closed form separates them.
 #
-# ## Measured beside reference
+# ## How far to trust one draw?
 #
 # $x^3$ has long tails, so one extreme $x$ moves an error a lot, and a published figure is one draw. Where do
 # the line's errors fall in all our worlds?
 
 # %%
-line_errors = by_degree[settings.examples][0]
-for name, values in zip(["training", "test"], line_errors, strict=True):
-    low, middle, high = np.percentile(values, [2.5, 50, 97.5])
-    print(f"line, {name} error: median {middle:.0f}, 95 % in {low:.0f} … {high:.0f}")
+for side, values in zip(SIDES, by_degree[settings.examples][0], strict=True):
+    low, median, high = np.percentile(values, [2.5, 50, 97.5])
+    print(f"line, {side}: median {median:.0f}, 95 % in {low:.0f} … {high:.0f}")
+
+# %% [markdown]
+# ## Measured beside reference
+#
+# The published figures are one draw each, from other random numbers than ours. So the bands of the line and
+# of the two examples are about as wide as draws differ. That of the cubic is narrow: it has the noise alone
+# to fight.
 
 # %%
-if same:
-    apart = (learned["Keras"] - learned["by hand"]).abs().max() / learned["by hand"].abs().max()
-    chapter.exact("cubic: by hand against builder, worst coefficient", apart, within=1e-4)
-for rows, found in by_degree.items():
-    # From about degree 15 on, rounding decides which directions of the features can be told apart.
-    rise = np.diff(found[:14, 0] / found[0, 0], axis=0).max(initial=0)
-    chapter.exact(f"training error by degree, {rows} examples: largest rise", rise, within=1e-5)
-for rows, found in by_degree.items():
-    degree = max(3, min(settings.degrees, 14) // 2)
-    spare = max(rows - degree - 1, 0)  # the examples that are left to betray the noise
-    if degree <= settings.degrees:
-        expected = settings.noise**2 * spare / rows
-        chance = 5 * settings.noise**2 * np.sqrt(2 * spare / settings.worlds) / rows
-        mean = found[degree - 1, 0].mean()
-        name = f"degree {degree}, {rows} examples: mean training error"
-        chapter.exact(name, mean, expected, within=chance + 1e-12)
-
-SOURCE = "Zhang et al., 2018–20 edition"
-right, line, two = (row for _, row in errors.iterrows())
-AGREE = 1e-5  # the share by which float32 may differ; it counts while the errors are still large
-for side, highest in (("training error", 1.4e-4), ("test error", 1.5e-4)):
-    share = 1e-6 + AGREE * right[side]
-    known = {"reference": 1e-4, "source": SOURCE, "headline": side == "test error"}
-    chapter.trained(f"cubic: {side}", right[side], (7e-5, highest), tolerance=share, **known)
+right, line, two = errors.to_numpy()
+apart = 1e-6 + 1e-5 * right  # float32 differs by a share, which counts while errors are still large
+for name, value, band, published, tolerance in (
+    ("cubic: training error", right[0], (7e-5, 1.4e-4), 1e-4, apart[0]),
+    ("cubic: test error", right[1], (7e-5, 1.5e-4), 1e-4, apart[1]),
+    ("line: training error", line[0], (41, 680), 249, 0.01),
+    ("line: test error", line[1], (60, 770), 168, 0.01),
+    ("two examples: training error", two[0], (0, 5), 1.2, 1e-3),
+    ("two examples: test error", two[1], (5, 800), 166, 0.1),
+):
+    known = {"source": "Zhang et al., 2018–20 edition", "headline": name.endswith("test error")}
+    chapter.trained(name, value, band, reference=published, tolerance=tolerance, **known)
 if same:
     worst, known = (learned["Keras"] - learned["truth"]).abs().max(), {"reference": 0, "source": "the truth"}
     chapter.trained("cubic: worst coefficient error", worst, (0, 0.05), tolerance=1e-4, **known)
-for name, value, band, published, tolerance in (
-    ("line: training error", line["training error"], (41, 680), 249, 0.01),
-    ("line: test error", line["test error"], (60, 770), 168, 0.01),
-    ("two examples: training error", two["training error"], (0, 5), 1.2, 1e-3),
-    ("two examples: test error", two["test error"], (5, 800), 166, 0.1),
-):
-    known = {"reference": published, "source": SOURCE, "headline": name == "two examples: test error"}
-    chapter.trained(name, value, band, tolerance=tolerance, **known)
 chapter.finish()
 
 # %% [markdown]

@@ -159,6 +159,9 @@ ways = {
 apart = {name: np.abs(weights - by_hand).max() for name, weights in ways.items()}
 print(f"farthest of any weight from the penalty by hand after {some} epochs:")
 chapter.table(pd.Series(apart, name="difference"), digits=2)
+size = np.abs(by_hand).max()
+for name, difference in apart.items():
+    chapter.exact(f"{name}: off by", difference / size, within=2e-5, source="the same steps")
 
 # %% [markdown]
 # They are one. They part company as soon as the optimizer is not plain gradient descent: Adam divides a
@@ -175,15 +178,9 @@ chapter.table(pd.Series(apart, name="difference"), digits=2)
 
 # %%
 runs = {value: train(models.linear(settings.inputs, l2=value / 2)) for value in (0, λ)}
-measure = "half_squared_error"  # without the penalty
-chapter.figure(
-    "learning_curves",
-    plots.learning_curves(
-        {f"λ = {value:g}": history for value, (history, _) in runs.items()},
-        {measure: "training set", f"val_{measure}": "test set"},
-        "half squared error",
-    ),
-)
+histories = {f"λ = {value:g}": history for value, (history, _) in runs.items()}
+columns = {"half_squared_error": "training set", "val_half_squared_error": "test set"}  # without the penalty
+chapter.figure("learning_curves", plots.learning_curves(histories, columns, "half squared error"))
 
 
 def losses(weights):
@@ -203,6 +200,29 @@ print(f"{free} directions are free; a start of N(0, 1) has √{free} = {free**0.
 # started, and the norm of the weights says so. With decay the training loss stays a little higher, the norm
 # is small, and the test loss falls a hundredfold and more.
 #
+# Does the start shrink as the equation says? A step shrinks $w$ and adds a sum of examples, nothing else. So
+# take away from the weights what lies in the span of the examples, that is, what sums of them can reach. No
+# example has touched the rest, and after $t$ steps it must be $(1 - \eta\lambda)^t$ of what it was.
+
+# %%
+span = np.linalg.qr(x.T)[0]
+steps = settings.epochs * -(-settings.examples // settings.batch_size)
+
+
+def untouched(w):
+    """The part of weights (inputs,) in the directions that no example shows."""
+    return w - span @ (span.T @ w)
+
+
+for value, (_, weights) in runs.items():
+    left = untouched(weights[:-1])
+    formula = (1 - settings.learning_rate * value) ** steps * untouched(start[0][:, 0])
+    lengths = np.linalg.norm(left), np.linalg.norm(formula)
+    print("λ = {:g}: outside the span ‖w‖ = {:.4f}, by the formula {:.4f}".format(value, *lengths))
+    off = np.linalg.norm(left - formula) / np.linalg.norm(start[0])
+    chapter.exact(f"λ = {value:g}: free directions off (1 - ηλ)^t", off, within=1e-4)
+
+# %% [markdown]
 # ### How much decay?
 #
 # For each λ: what gradient descent reaches in these steps, and the exact minimiser, which for a linear model
@@ -228,6 +248,11 @@ def ridge(λ):
     w = np.linalg.solve(curvature, centred.T @ (y - offset))[:, 0]
     return np.append(w, offset - mean @ w)
 
+
+some_λ = λ or 1
+weights = ridge(some_λ)  # where loss and penalty together are least, their gradient is 0
+slope = x.T @ (x @ weights[:-1] + weights[-1] - y[:, 0]) / len(x) + some_λ * weights[:-1]
+chapter.exact("ridge: gradient of loss and penalty", np.abs(slope).max(), within=1e-6, source="a minimum")
 
 rows = {}
 for value in chapter.track(settings.decays, "decays"):
@@ -301,35 +326,19 @@ chapter.table(pd.DataFrame(spread, index=["99 % lie above", "median", "below"]).
 # example at a time, so five times the steps, and decays further.
 
 # %%
-for name, difference in apart.items():
-    size = np.abs(by_hand).max()
-    chapter.exact(f"{name}: off by", difference / size, within=2e-5, source="the same steps")
-# What no example touches only decays: the part of the weights outside the span of the examples.
-span = np.linalg.qr(x.T)[0]
-steps = settings.epochs * -(-settings.examples // settings.batch_size)
-for value, (_, weights) in runs.items():
-    expected = start[0][:, 0] * (1 - settings.learning_rate * value) ** steps
-    off = weights[:-1] - expected
-    untouched = np.linalg.norm(off - span @ (span.T @ off)) / np.linalg.norm(start[0])
-    chapter.exact(f"λ = {value:g}: free directions off (1 - ηλ)^t", untouched, within=1e-4)
-weights = ridge(λ or 1)
-slope = x.T @ (x @ weights[:-1] + weights[-1] - y[:, 0]) / len(x) + (λ or 1) * weights[:-1]
-chapter.exact("ridge: gradient of loss and penalty", np.abs(slope).max(), within=1e-6, source="a minimum")
-
 D2L, EARLIER = "Zhang et al., d2l 0.17", "Zhang et al., 2018–20 edition"
-one_by_one = {f"λ = {value:g}": np.linalg.norm(descend(value, batch_size=1)[:-1]) for value in (0, λ)}
-for name, small, large, alone in (
-    ("λ = 0", ((11.6, 15.3), 13.52), ((53, 144), 72.8), ((11.6, 15.3), 15.1)),
-    (f"λ = {λ:g}", ((0.30, 0.43), 0.350), ((0.045, 0.30), 0.092), ((0.02, 0.065), 0.035)),
+plain, decayed = "λ = 0", f"λ = {λ:g}"
+one_by_one = {value: np.linalg.norm(descend(value, batch_size=1)[:-1]) for value in (0, λ)}
+for name, value, band, published, source in (
+    (f"{plain}: ‖w‖", results[plain][0], (11.6, 15.3), 13.52, D2L),
+    (f"{plain}: test loss", results[plain][2], (53, 144), 72.8, D2L),
+    (f"{plain}, batch 1, by hand: ‖w‖", one_by_one[0], (11.6, 15.3), 15.1, EARLIER),
+    (f"{decayed}: ‖w‖", results[decayed][0], (0.30, 0.43), 0.350, D2L),
+    (f"{decayed}: test loss", results[decayed][2], (0.045, 0.30), 0.092, D2L),
+    (f"{decayed}, batch 1, by hand: ‖w‖", one_by_one[λ], (0.02, 0.065), 0.035, EARLIER),
 ):
-    for what, value, (band, published), source in (
-        ("‖w‖", results[name][0], small, D2L),
-        ("test loss", results[name][2], large, D2L),
-        ("batch 1, by hand: ‖w‖", one_by_one[name], alone, EARLIER),
-    ):
-        called = f"{name}, {what}" if "batch" in what else f"{name}: {what}"
-        known = {"reference": published, "source": source, "headline": what == "test loss"}
-        chapter.trained(called, value, band, tolerance=1e-4 * max(1, band[1]), **known)
+    known = {"reference": published, "source": source, "headline": name.endswith("test loss")}
+    chapter.trained(name, value, band, tolerance=1e-4 * max(1, band[1]), **known)
 chapter.finish()
 
 # %% [markdown]

@@ -133,6 +133,11 @@ kept, expectation = np.mean([a != 0 for a in steps]), np.mean(steps)
 still = np.abs(keras.ops.convert_to_numpy(layer(ones)) - ones).max()
 print(f"units that the layer and the hash by hand treat differently: {strays} of {20 * ones.size}")
 print(f"kept {kept:.4f}, mean output {expectation:.4f}, change at inference {still}")
+chapter.exact("units dropped unlike the hash by hand", strays, within=0, source="uint32 in NumPy")
+for name, value, expected in (("kept share, p = 0.3", kept, 0.7), ("mean of ones", expectation, 1)):
+    deviation = expected * np.sqrt(0.3 / 0.7 / (20 * ones.size))
+    chapter.exact(name, value, expected, within=5 * deviation, tolerance=1e-6, source="binomial, 5 σ")
+chapter.exact("change at inference", still, within=0, source="nothing is dropped")
 
 # %% [markdown]
 # ## With the builder
@@ -217,12 +222,9 @@ for name, (model, start) in chapter.track(list(networks.items()), "mistaken labe
 chapter.table(pd.DataFrame(found).T, "errors")
 columns = {"accuracy": "training set, while training", "val_accuracy": "test set"}
 chapter.figure("mistaken_labels", plots.learning_curves(noisy, columns, "accuracy", log=False))
-gain = {
-    kind: found[kind, "without dropout"]["test error"] - found[kind, "with dropout"]["test error"]
-    for kind in ("true labels", "mistaken labels")
-}
-for kind, share in gain.items():
-    print(f"{kind}: test error without dropout less the one with it: {share:.2%}")
+for kind in ("true labels", "mistaken labels"):
+    without, with_dropout = (found[kind, name]["test error"] for name in networks)
+    print(f"{kind}: test error without dropout less the one with it: {without - with_dropout:.2%}")
 
 # %% [markdown]
 # ## At test time
@@ -260,32 +262,19 @@ chapter.table(pd.Series(asked, name="accuracy"))
 # 0.836 to 0.871, widened; they are untested, for we had no copy of it.
 
 # %%
-chapter.exact("units dropped unlike the hash by hand", strays, within=0, source="uint32 in NumPy")
-for name, value, expected in (("kept share, p = 0.3", kept, 0.7), ("mean of ones", expectation, 1)):
-    deviation = expected * np.sqrt(0.3 / 0.7 / (20 * ones.size))
-    chapter.exact(name, value, expected, within=5 * deviation, tolerance=1e-6, source="binomial, 5 σ")
-chapter.exact("change at inference", still, within=0, source="nothing is dropped")
-
 if pictures.is_real:
-    source, published = "Zhang et al., d2l 0.17 and 1.0.3", 0.845
-    bands = {"true labels": ((0.82, 0.90), (0.82, 0.90)), "mistaken labels": ((0.60, 0.90), (0.75, 0.90))}
+    source, published = "Zhang et al., d2l 0.17 and 1.0.3", {("true labels", "with dropout"): 0.845}
+    bands = (0.82, 0.90), (0.82, 0.90), (0.60, 0.90), (0.75, 0.90)
 else:
-    source, published = "eight seeds", None
-    bands = {"true labels": ((0.96, 0.99), (0.96, 0.99)), "mistaken labels": ((0.85, 0.98), (0.93, 0.985))}
-for kind, both in bands.items():
-    for name, band in zip(networks, both, strict=True):
-        chapter.trained(
-            f"{kind}, {name}: test accuracy",
-            1 - found[kind, name]["test error"],
-            band,
-            reference=published if (kind, name) == ("true labels", "with dropout") else None,
-            source=source,
-            tolerance=0.02,
-            headline=kind == "mistaken labels",
-        )
+    source, published = "eight seeds", {}
+    bands = (0.96, 0.99), (0.96, 0.99), (0.85, 0.98), (0.93, 0.985)
+for which, band in zip(found, bands, strict=True):
+    name, accuracy = f"{', '.join(which)}: test accuracy", 1 - found[which]["test error"]
+    known = {"reference": published.get(which), "source": source, "headline": which[0] == "mistaken labels"}
+    chapter.trained(name, accuracy, band, tolerance=0.02, **known)
 less = asked["average of thinned"] - asked["whole"]
-name, source = "average of thinned, less whole: accuracy", "Srivastava et al. 2014"
-chapter.trained(name, less, (-0.02, 0.02), reference=0, source=source, tolerance=0.02)
+known = {"reference": 0, "source": "Srivastava et al. 2014", "tolerance": 0.02}
+chapter.trained("average of thinned, less whole: accuracy", less, (-0.02, 0.02), **known)
 chapter.finish()
 
 # %% [markdown]

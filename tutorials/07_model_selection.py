@@ -199,9 +199,8 @@ print(f"validation less training error: {gap:.4f}; from the best to the worst fo
 # %%
 losses = pd.concat({f"fold {n}": h.loss for n, h in enumerate(result.histories, start=1)}, axis=1)
 chapter.history("losses", losses)
-curves = {fold: (losses.index, np.sqrt(losses[fold])) for fold in losses}
 ylabel = "root of the training loss (dollars)"
-chapter.figure("learning_curves", plots.lines(curves, "epoch", ylabel, yscale="log"))
+chapter.figure("learning_curves", plots.lines(np.sqrt(losses), "epoch", ylabel, yscale="log"))
 
 log_price, log_prediction = np.log(houses.prices), np.log(np.clip(result.predictions, 1, None))
 chapter.figure("residuals", plots.residuals(log_price, log_prediction, "log dollars"))
@@ -301,12 +300,11 @@ judged = {
     called(**candidate): errors.iloc[first : first + settings.folds].set_index("fold")
     for candidate, first in zip(candidates, range(0, len(errors), settings.folds), strict=True)
 }
-mean = {
-    name: [s.train.mean(), s.valid.mean(), s.valid.max()] for name, s in {**judged, "Lasso": lasso}.items()
-}
+every = {**judged, "Lasso": lasso}
+mean = {name: [s.train.mean(), s.valid.mean(), s.valid.max()] for name, s in every.items()}
 table = pd.DataFrame.from_dict(mean, "index", columns=["train", "valid", "worst fold"])
 chapter.table(table, "candidates")
-every_fold = {name: scores.valid for name, scores in {**judged, "Lasso": lasso}.items()}
+every_fold = {name: scores.valid for name, scores in every.items()}
 chapter.figure("candidates", plots.dots(every_fold, "validation error of a fold (log-RMSE)"))
 
 # %% [markdown]
@@ -379,44 +377,23 @@ error = [np.sqrt(np.mean((log_prediction - log_price)[valid] ** 2)) for _, valid
 scored = np.abs(result.scores.valid - error).max()
 chapter.exact("log-RMSE by hand against the scorer", scored, within=1e-6)
 
-PUBLISHED = {"train": 0.1655, "valid": 0.1709}
-PUBLISHED_FOLDS = [0.1565, 0.1916, 0.1684, 0.1547, 0.1832]
-if houses.is_real:
-    source = "Zhang et al., d2l 0.17"
-    bands = {
-        "train": (0.160, 0.171),
-        "valid": (0.166, 0.176),
-        "lasso": (0.122, 0.126),
-        "network": (0.11, 0.13),
-    }
-else:
-    source, PUBLISHED = "the embedded set", {"train": None, "valid": None}
-    bands = {"train": (0.18, 0.21), "valid": (0.18, 0.22), "lasso": (0.12, 0.16), "network": (0.12, 0.16)}
-for side, name in {"valid": "validation", "train": "training"}.items():
-    value, known = result.mean[side], PUBLISHED[side]
-    called_so = f"linear: mean {name} log-RMSE"
-    chapter.trained(called_so, value, bands[side], reference=known, source=source, tolerance=1e-4)
-if houses.is_real and settings.folds == len(PUBLISHED_FOLDS):
-    farthest = np.abs(result.scores.valid - PUBLISHED_FOLDS).max()
+D2L, OURS = "Zhang et al., d2l 0.17", "scikit-learn, on these folds"
+for name, value, band, real_band, published, source, tolerance in (
+    ("linear: mean validation", result.mean.valid, (0.18, 0.22), (0.166, 0.176), 0.1709, D2L, 1e-4),
+    ("linear: mean training", result.mean.train, (0.18, 0.21), (0.160, 0.171), 0.1655, D2L, 1e-4),
+    ("Lasso: mean validation", lasso.valid.mean(), (0.12, 0.16), (0.122, 0.126), 0.1233, OURS, 1e-6),
+):
+    known = {"reference": published, "source": source} if houses.is_real else {"source": "the embedded set"}
+    held = real_band if houses.is_real else band
+    chapter.trained(f"{name} log-RMSE", value, held, tolerance=tolerance, **known)
+FOLDS = [0.1565, 0.1916, 0.1684, 0.1547, 0.1832]
+if houses.is_real and settings.folds == len(FOLDS):
+    farthest, known = np.abs(result.scores.valid - FOLDS).max(), {"reference": 0, "source": D2L}
     name = "linear: fold farthest from the published one"
-    chapter.trained(name, farthest, (0, 0.01), reference=0, source=source, tolerance=1e-4)
-chapter.trained(
-    "Lasso: mean validation log-RMSE",
-    lasso.valid.mean(),
-    bands["lasso"],
-    reference=0.1233 if houses.is_real else None,
-    source="scikit-learn, on these folds",
-    tolerance=1e-6,
-)
-chapter.trained(
-    "network: mean validation log-RMSE",
-    table.valid[winner],
-    bands["network"],
-    reference=lasso.valid.mean(),
-    source="Lasso, in this run",
-    tolerance=2e-3,
-    headline=True,
-)
+    chapter.trained(name, farthest, (0, 0.01), tolerance=1e-4, **known)
+band = (0.11, 0.13) if houses.is_real else (0.12, 0.16)
+known = {"reference": lasso.valid.mean(), "source": "Lasso, in this run", "headline": True}
+chapter.trained("network: mean validation log-RMSE", table.valid[winner], band, tolerance=2e-3, **known)
 chapter.finish()
 
 # %% [markdown]

@@ -155,8 +155,8 @@ course.agree(chapter, models.convnet(x.shape[1:], classes), written_out, x[:8])
 # %% [markdown]
 # `models.convnet` builds the same network. For comparison we give `models.mlp` one hidden layer, just wide
 # enough to have the same number of parameters. Both see the same batches. (Put a `keras.Sequential` of your
-# own in place of either: anything that makes of a picture an output for each class. One that begins with a
-# `keras.Input` of rows of pixels is given rows.)
+# own in place of either: any model that turns a picture into one output for each class. One that begins with
+# a `keras.Input` of rows of pixels is given rows.)
 
 # %%
 kerasdl.set_seed(settings.seed)
@@ -212,11 +212,10 @@ for pixels, (lead, error) in leads.items():
 # second one shows how they learned the pictures that nobody moved.
 
 # %%
-shown = {name: (by_shift.index, by_shift[name]) for name in networks}
 labels = ("shift of the test pictures (pixels)", "test accuracy")
-chapter.figure("shift", plots.lines(shown, *labels, reference={"guessing": 1 / classes}))
-shown = {name: (history.index, history["loss"]) for name, history in histories.items()}
-chapter.figure("learning_curves", plots.lines(shown, "epoch", "training loss", yscale="log"))
+chapter.figure("shift", plots.lines(by_shift, *labels, reference={"guessing": 1 / classes}))
+losses = {name: history["loss"] for name, history in histories.items()}
+chapter.figure("learning_curves", plots.lines(losses, "epoch", "training loss", yscale="log"))
 
 # %% [markdown]
 # On pictures as they are, two networks of this size lie close together; look at the lead and at its error.

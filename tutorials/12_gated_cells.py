@@ -328,7 +328,7 @@ for name, (cell, length) in chapter.track(list(runs.items()), "cells"):
     model, began = build(cell, length), clock()
     loss = learn(model, x, y, settings.epochs).loss
     loss.index *= -(-settings.examples // settings.batch_size)
-    curves[name] = loss.index, loss
+    curves[name] = loss
     rows[name] = {
         "parameters": model.count_params(),
         "seconds": clock() - began,

@@ -192,7 +192,7 @@ course.agree(chapter, builder, written_out, x[:4])
 # %%
 learned = tokens[: settings.tokens]
 batch, epochs = settings.batch_size, settings.epochs
-curves, deep = {}, {}
+by_heart, deep = pd.DataFrame(index=pd.RangeIndex(1, epochs + 1, name="epoch")), {}
 for name in chapter.track(settings.samplings, "a text by heart"):
     kerasdl.set_seed(settings.seed)
     rows = batch if name == "sequential" else None
@@ -207,18 +207,18 @@ for name in chapter.track(settings.samplings, "a text by heart"):
     else:
         x, y = text.random_windows(learned, settings.steps, settings.seed)
         loss = training.fit(model, x, y, epochs=epochs, batch_size=batch)["loss"]
-    curves[name] = range(1, epochs + 1), np.exp(loss)
+    by_heart[name] = np.exp(loss)
     speed = epochs * x.size / (clock() - began)
-    print(f"{name}: train perplexity {np.exp(loss[epochs - 1]):.3f}, {speed:,.0f} tokens/s")
+    print(f"{name}: train perplexity {by_heart[name].iloc[-1]:.3f}, {speed:,.0f} tokens/s")
 
-table = pd.DataFrame({name: list(curve) for name, (_, curve) in curves.items()}, index=range(1, epochs + 1))
-chapter.history("by_heart", table.rename_axis("epoch"))
-labels = {"xlabel": "epoch", "ylabel": "train perplexity", "yscale": "log", "colours": COLOURS}
-chapter.figure("by_heart", plots.lines(curves, **labels, reference={"perfect": 1.0}))
+chapter.history("by_heart", by_heart)
+look = {"yscale": "log", "reference": {"perfect": 1.0}, "colours": COLOURS}
+chapter.figure("by_heart", plots.lines(by_heart, "epoch", "train perplexity", **look))
 
 # %% [markdown]
-# The curves do not measure quite the same: a window that starts from a state of zeros opens with characters
-# whose past nobody can know. So the line of random sampling stays above 1, however well the text is known.
+# The two curves do not measure quite the same thing. A window that starts from a state of zeros opens with
+# characters whose past nobody can know, so the line of random sampling stays above 1, however well the text
+# is known.
 #
 # ### It goes on writing
 #
@@ -269,7 +269,7 @@ for name, seed in chapter.track([(name, seed) for name in settings.cells for see
     compiled(model, learning_rate=keras.optimizers.schedules.CosineDecay(0.01, steps))
     how = {"epochs": settings.cells_epochs, "batch_size": settings.windows_batch}
     history = np.exp(training.fit(model, x[seen], y[seen], validation_data=(x[asked], y[asked]), **how))
-    unseen[name] = history.index, history["val_loss"]
+    unseen[name] = history["val_loss"]
     rows.append([name, seed, model.count_params(), *history[["loss", "val_loss"]].iloc[-1]])
 
 # %% [markdown]
@@ -296,8 +296,8 @@ else:
     chapter.table(cells)
 better = cells.index[cells["valid"] < counted[3]]
 print(f"counting 3-grams: {counted[3]:.2f}; better than that: {', '.join(better) or 'none'}")
-labels = {"xlabel": "epoch", "ylabel": "validation perplexity", "colours": COLOURS}
-chapter.figure("cells", plots.lines(unseen, **labels, reference={"counting 3-grams": counted[3]}))
+look = {"reference": {"counting 3-grams": counted[3]}, "colours": COLOURS}
+chapter.figure("cells", plots.lines(unseen, "epoch", "validation perplexity", **look))
 
 # %% [markdown]
 # One number of epochs does not suit all. Where a curve still falls, the cell would have liked more; where it
@@ -357,12 +357,8 @@ for name, written in said.items():
     print(f"{name}:\n  {written!r}")
 
 # %%
-labels = {"ylabel": "perplexity on new pages", "xlabel": "learned from", "colours": COLOURS}
-figure = plots.bars(authors, **labels, reference={"knowing nothing": 27})
-figure.axes[0].set(yscale="log", ylim=(2, None))
-figure.axes[0].set_yticks([2, 5, 10, 20, 50], ["2", "5", "10", "20", "50"], minor=False)
-figure.axes[0].minorticks_off()
-chapter.figure("authors", figure)
+look = {"yscale": "log", "reference": {"knowing nothing": 27}, "colours": COLOURS}
+chapter.figure("authors", plots.bars(authors, "perplexity on new pages", "learned from", **look))
 
 # %% [markdown]
 # In the full setting the network that read little of A has learned it by heart. On new pages of the same
@@ -382,14 +378,11 @@ chapter.figure("authors", figure)
 # %%
 band = (7.8, 7.9) if book.is_real else (7.0, 11.0)
 chapter.trained("counting 3-grams", counted[3], band, source="counts alone")
-HEART = {
-    "sequential": [(1.0, 1.1), 1.0, "d2l 0.17, 500 epochs"],
-    "random": [(1.0, 1.25), 1.5, "d2l 0.17, RNN"],
-}
-for name, (_, curve) in curves.items():
-    band, reference, source = HEART[name]
+HEART = {"sequential": (1.1, 1.0, "d2l 0.17, 500 epochs"), "random": (1.25, 1.5, "d2l 0.17, RNN")}
+for name, reached in by_heart.iloc[-1].items():
+    most, reference, source = HEART[name]
     known = {"reference": reference, "source": source, "headline": name == "sequential"}
-    chapter.trained(f"by heart, {name}: train perplexity", list(curve)[-1], band, tolerance=0.03, **known)
+    chapter.trained(f"by heart, {name}: train perplexity", reached, (1.0, most), tolerance=0.03, **known)
 chapter.trained("by heart: characters as in the text", heart, (0.5, 1.0), reference=1.0)
 for name, valid in cells["valid"].items():
     best = min(TEXTBOOK.get(name, [12.0])) if book.is_real else None

@@ -206,7 +206,7 @@ course.agree(chapter, plain, written_out, encode(short[:4], source, target)[0])
 
 # %%
 def learn(model, pairs, epochs, vocabularies=(source, target)):
-    """Train a model on pairs, at a rate that falls along a cosine; its loss, row by row."""
+    """Train a model on pairs, at a rate that falls along a cosine; its loss by epoch."""
     x, y = encode(pairs, *vocabularies)
     steps = epochs * math.ceil(len(pairs) / settings.batch_size)
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
@@ -215,8 +215,7 @@ def learn(model, pairs, epochs, vocabularies=(source, target)):
     kerasdl.set_seed(settings.seed)
     every = 2 if epochs % 2 == 0 else 1
     options = {"epochs": epochs, "batch_size": settings.batch_size, "report_every": every}
-    history = training.fit(model, x, y, **options)
-    return history.index, history.loss
+    return training.fit(model, x, y, **options).loss
 
 
 def answers(model, pairs):
@@ -344,14 +343,9 @@ chapter.exact("greedy: by a loop against translate, equal", same, 1, within=0.1)
 
 # %%
 words, characters = longest[0][0].split(), longest[0][1]
-with plots.canvas(width=8, height=0.17 * len(characters) + 1.6) as (figure, axes):
-    ax = axes[0, 0]
-    ax.imshow(weights[0, : len(characters), : len(words)], cmap="Greys", vmin=0, vmax=1, aspect="auto")
-    ax.set_xticks(range(len(words)), words, rotation=90)
-    ax.set_yticks(range(len(characters)), characters, fontsize=9)
-    ax.set(xlabel="word read", ylabel="character to write", title="where the decoder looks, black is 1")
-    ax.grid(False)
-chapter.figure("attention", figure)
+looks = pd.DataFrame(weights[0, : len(characters), : len(words)], list(characters), words)
+labels = ("word read", "character to write", "where the decoder looks, black is 1")
+chapter.figure("attention", plots.shades(looks, *labels, size=0.2))
 
 # %% [markdown]
 # Nobody told it where to look. Each row is one character, and dark are the words that it is made of, or
@@ -412,15 +406,15 @@ chapter.table(table, "lengths")
 judged["words"] = judged["words"] // 4 * 4 + 1.5  # in groups of four
 by_length = judged.groupby(["words", "network"])["exact match"].agg(["mean", "size"])
 by_length = by_length["mean"].where(by_length["size"] >= settings.test_examples // 10).unstack("network")
+by_length = by_length.add_prefix("lists, ")  # named as on the left, and so in the same colours
 with plots.canvas(columns=2, width=4.4) as (figure, axes):
     labels = ("epoch", "cross-entropy a character (nats)")
     plots.lines(curves, *labels, yscale="log", ax=axes[0, 0], title="learning, with a teacher")
-    looks = {"one vector": plots.PALETTE[1], "attention": plots.PALETTE[2]}
-    for name, color in looks.items():
-        axes[0, 1].plot(by_length.index, by_length[name], "o-", color=color, label=f"lists, {name}")
-    axes[0, 1].set(xlabel="words read", ylabel="share of exact answers", ylim=(-0.05, 1.05))
-    axes[0, 1].set_title("unseen dates, no teacher")
-    axes[0, 0].get_legend().remove()
+    look = {"title": "unseen dates, no teacher", "colours": plots.colours(*curves)}
+    plots.lines(by_length, "words read", "share of exact answers", ax=axes[0, 1], **look)
+    axes[0, 1].set_ylim(-0.05, 1.05)
+    for ax in axes[0]:
+        ax.get_legend().remove()
     figure.legend(*axes[0, 0].get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=3)
 chapter.figure("lengths", figure)
 
