@@ -4,10 +4,11 @@
 
 A change is a run of the chapter at its fast setting with another seed, asked of the page's own
 :class:`kerasdl.course.play.player.Player`: wall time from the wish until its end is told, and processor time
-of the run itself. The first run of a process, which imports and compiles, is told apart. Of the chapter's
-later changes the table has the median. ``--memory NN`` makes 200 changes of a chapter and tells the process's
-memory after 1, 20, 100 and 200; ``--walk`` goes through all chapters in turn, as a reader does, and tells the
-memory after each. Only wall times of a quiet machine count; processor times hold on a busy one, roughly.
+of the chapter's process, without the one that draws its figures. The first run of a process, which imports
+and compiles, is told apart. Of the chapter's later changes the table has the median. ``--memory NN`` makes
+200 changes of a chapter and tells the memory of both processes after 1, 20, 100 and 200; ``--walk`` goes
+through all chapters in turn, as a reader does, and tells the memory after each. Only wall times of a quiet
+machine count; processor times hold on a busy one, roughly.
 """
 
 import argparse
@@ -65,12 +66,18 @@ class Reader:
 
 
 def memory(player: Player) -> float:
-    """MiB that the player's process holds; 0 where the system does not say."""
-    status = Path(f"/proc/{player.process.pid if player.process else 0}/status")
-    if not status.exists():
-        return 0.0
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
+    """MiB that the player's process and the one that draws hold; 0 where the system does not say."""
+    return resident(player.process.pid) if player.process else 0.0
+
+
+def resident(process: int) -> float:
+    """MiB that a process and all that it has started hold."""
+    found, of = 0.0, Path(f"/proc/{process}")
+    if of.exists():
+        line = next(line for line in (of / "status").read_text().splitlines() if line.startswith("VmRSS"))
+        started = [int(one) for task in of.glob("task/*/children") for one in task.read_text().split()]
+        found = int(line.split()[1]) / 1024 + sum(map(resident, started))
+    return found
 
 
 async def changes(backend: str, scripts: Sequence[syllabus.Script], count: int) -> dict[str, dict]:
