@@ -288,7 +288,7 @@ def test_a_bar_counts_the_folds_that_have_finished(monkeypatch, capsys):
 
 
 LONG = """
-import os, sys, time
+import contextlib, os, sys, time
 import joblib
 import numpy as np
 from kerasdl import models, selection
@@ -305,8 +305,15 @@ if __name__ == "__main__":
     import signal
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    X = np.zeros((20, 2))
-    with joblib.parallel_config("loky", n_jobs=2):
+    X, engine = np.zeros((20, 2)), sys.argv[2]
+    with contextlib.ExitStack() as stack:
+        if engine == "dask":
+            from distributed import Client, LocalCluster
+
+            cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
+            stack.enter_context(cluster)
+            stack.enter_context(Client(cluster))
+        stack.enter_context(joblib.parallel_config(engine, **({"n_jobs": 2} if engine == "loky" else {})))
         selection.cross_validate(KerasRegressor(build, epochs=1), X, X[:, 0], vectorize=False)
 """
 
@@ -314,18 +321,24 @@ if __name__ == "__main__":
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGKILL"])
-def test_workers_at_full_load_end_with_their_parent_and_leave_no_data(tmp_path, number):
+@pytest.mark.parametrize("engine", ["loky", "dask"])
+def test_workers_at_full_load_end_with_their_parent_and_leave_no_data(tmp_path, engine, number):
+    if engine == "dask":
+        pytest.importorskip("distributed", reason="needs pip install 'kerasdl[dask]'")
     script, pids, shared = tmp_path / "long.py", tmp_path / "pids", tmp_path / "tmp"
     script.write_text(LONG)
     shared.mkdir()
     environment = {**os.environ, "TMPDIR": str(shared), "PYTHONPATH": os.pathsep.join(sys.path)}
     parent = subprocess.Popen(
-        [sys.executable, str(script), str(pids)], env=environment, stderr=subprocess.DEVNULL
+        [sys.executable, str(script), str(pids), engine],
+        env=environment,
+        stderr=subprocess.DEVNULL,
+        cwd=tmp_path,
     )
     while not pids.exists() or len(set(pids.read_text().split())) < 2:
         assert parent.poll() is None
         time.sleep(0.1)
-    assert list(shared.glob("kerasdl-*"))
+    assert bool(list(shared.glob("kerasdl-*"))) == (engine == "loky")  # Dask's workers hold it in memory
     parent.send_signal(getattr(signal, number))
     parent.wait(60)
     deadline = time.monotonic() + 30
