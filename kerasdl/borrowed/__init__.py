@@ -8,6 +8,7 @@ that fails on the day it is no longer needed. No other library is imported befor
 from typing import NamedTuple
 
 from kerasdl.borrowed.of_keras import (
+    HOW_MADE,
     build,
     compile_arguments,
     epochs_as_asked,
@@ -29,6 +30,7 @@ from kerasdl.borrowed.of_sklearn import cloned, copy_request, safe_indexing
 
 __all__ = [
     "ENTRIES",
+    "HOW_MADE",
     "UNREPORTED",
     "Entry",
     "build",
@@ -126,6 +128,12 @@ ENTRIES = {
         "tensor._keras_history and operation._inbound_nodes",
         "whether a model's outputs are logits is read off the operations that made them; operation.input "
         "does not say which of its calls it tells of",
+        "keras 3.15",
+    ),
+    "HOW_MADE": Entry(
+        "keras.layers.Layer._auto_config",
+        "layers of equal configs differ in it: it is there where all of a layer's arguments are plain; so it "
+        "is left out where layers are compared attribute by attribute",
         "keras 3.15",
     ),
     "stock_draws": Entry(

@@ -27,6 +27,7 @@ def producer(tensor: Any) -> tuple[Any, list[Any]]:
     return operation, list(operation._inbound_nodes[node].input_tensors)
 
 
+HOW_MADE = "_auto_config"  # of a layer: its arguments, where all are plain
 _TURN = threading.RLock()
 
 

@@ -190,6 +190,13 @@ def test_still_producer():
     assert layer.input is not inputs[1]
 
 
+def test_still_HOW_MADE():
+    one = keras.layers.Dense(1, kernel_regularizer=keras.regularizers.L2(0.1))
+    other = keras.layers.Dense.from_config(one.get_config())
+    assert one.get_config() == other.get_config()
+    assert [getattr(layer, borrowed.HOW_MADE) is None for layer in (one, other)] == [True, False]
+
+
 def test_still_stock_draws():
     """Keras's own layers draw from global generators, which its seeding sets for good."""
     import random

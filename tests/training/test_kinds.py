@@ -3,16 +3,18 @@
 import gc
 import threading
 import weakref
+from collections import OrderedDict
 
 import keras
 import numpy as np
 import pytest
 
 import kerasdl
-from kerasdl import models, training
-from kerasdl.training.programs import kinds
+from kerasdl import borrowed, models, training
+from kerasdl.training.programs import kinds, twins
 
-pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="traces are shared on JAX")
+BACKEND = keras.backend.backend()
+pytestmark = pytest.mark.skipif(BACKEND == "torch", reason="PyTorch traces no step for others")
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(10, 6)).astype("float32")
 Y = RNG.normal(size=(10, 1)).astype("float32")
@@ -83,11 +85,25 @@ def trained(model, rows=8, **how):
     return [*model.get_weights(), history.to_numpy()]
 
 
+def shared():
+    """What is kept for models to come: traces on JAX, twins on TensorFlow."""
+    if BACKEND == "jax":
+        from kerasdl.training.programs import jax
+
+        return jax
+    return twins
+
+
 def alone(make, **how):
     """The same training where nothing has been traced before."""
-    from kerasdl.training.programs import jax
+    shared()._kept.clear()
+    return trained(make(), **how)
 
-    jax._kept.clear()
+
+def after_others(make, **how):
+    """The same training where its kind has been traced for others: twins are traced for the second one."""
+    trained(make(), **how)
+    trained(make(), **how)
     return trained(make(), **how)
 
 
@@ -98,6 +114,8 @@ def equal(ones, others):
 def test_the_second_of_a_kind_is_not_traced_and_trains_the_same(monkeypatch):
     watched = {"validation_data": (X, Y)}
     expected = alone(made, **watched)
+    if BACKEND == "tensorflow":
+        assert equal(trained(made(), **watched), expected)  # by the twin, which is traced now
     calls = []
     for name in ("train_step", "test_step"):
         own = getattr(keras.Model, name)
@@ -113,32 +131,37 @@ def test_the_second_of_a_kind_is_not_traced_and_trains_the_same(monkeypatch):
 
 @pytest.fixture(scope="module")
 def plain():
-    """The kind of a plain model, which has been trained once; its traces are kept."""
-    from kerasdl.training.programs import jax
-
-    model = made()
-    trained(model)
-    return kinds.kind(model), dict(jax._kept)
+    """What is kept of plain models."""
+    after_others(made)
+    return dict(shared()._kept)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_what_differs_is_trained_as_if_it_were_alone(name, plain):
-    from kerasdl.training.programs import jax
+def test_what_differs_has_another_kind(name):
+    assert kinds.kind(ready(made())) is not None
+    assert kinds.kind(ready(VARIANTS[name]())) != kinds.kind(ready(made()))
 
+
+def ready(model):
+    borrowed.build(model, (X[:1], Y[:1]))
+    return model
+
+
+@pytest.mark.parametrize("name", ["activation", "a frozen variable", "loss of one's own"])
+def test_what_differs_is_trained_as_if_it_were_alone(name, plain):
     expected = alone(VARIANTS[name])
-    kind, jax._kept = plain[0], jax.OrderedDict(plain[1])
-    model = VARIANTS[name]()
-    assert equal(trained(model), expected)  # after one of the plain kind
-    assert kinds.kind(model) != kind
+    shared()._kept = OrderedDict(plain)
+    assert equal(trained(VARIANTS[name]()), expected)  # after one of the plain kind
 
 
 def test_a_model_changed_between_two_trainings_does_not_teach_the_others():
     expected = alone(made, rows=7)
     first = made()
+    after_others(made)
     trained(first)
     first.layers[1].activation = keras.activations.tanh
     trained(first, rows=7)  # shapes that its kind has not seen
-    assert equal(trained(made(), rows=7), expected)
+    assert equal(after_others(made, rows=7), expected)
 
 
 def test_two_of_a_kind_can_be_trained_in_turns():
@@ -161,8 +184,8 @@ def test_metrics_and_weighted_metrics_of_one_name_are_told_apart():
         return made(lambda model: model.compile("sgd", "mse", **asked))
 
     expected = alone(lambda: watched(plain), sample_weight=weight)
-    alone(lambda: watched(twice), sample_weight=weight)
-    assert equal(trained(watched(plain), sample_weight=weight), expected)
+    after_others(lambda: watched(twice), sample_weight=weight)
+    assert equal(after_others(lambda: watched(plain), sample_weight=weight), expected)
 
 
 def test_a_loss_that_computes_by_a_function_of_ones_own_has_no_kind():
@@ -178,8 +201,8 @@ def test_a_loss_that_computes_by_a_function_of_ones_own_has_no_kind():
         return made(loss=loss)
 
     expected = alone(lambda: with_own(3.0))
-    alone(lambda: with_own(1.0))
-    assert equal(trained(with_own(3.0)), expected)
+    after_others(lambda: with_own(1.0))
+    assert equal(after_others(lambda: with_own(3.0)), expected)
 
 
 HALF = """
@@ -274,20 +297,43 @@ def test_two_threads_train_models_of_one_kind_at_once(monkeypatch):
     assert equal(found[0], expected)
 
 
-def test_traces_keep_no_model_and_are_bounded(monkeypatch):
-    from kerasdl.training.programs import jax
-
-    monkeypatch.setattr(jax, "MOST", 2)
+def test_what_is_kept_keeps_no_model_and_is_bounded(monkeypatch):
+    shared()._kept.clear()
+    monkeypatch.setattr(shared(), "MOST", 2)
     seen = []
     for units in (2, 3, 4, 5):
         model = models.mlp(6, hidden=(units,), outputs=1)
-        model.compile("sgd", "mse")
-        trained(model)
-        seen.append(weakref.ref(model))
+        for _ in range(2):
+            model = models.mlp(6, hidden=(units,), outputs=1)
+            model.compile("sgd", "mse")
+            trained(model)
+            seen.append(weakref.ref(model))
         del model
     gc.collect()
-    assert [one() for one in seen] == [None] * 4
-    assert len(jax._kept) == 2
+    assert [one() for one in seen] == [None] * 8
+    assert len(shared()._kept) == 2
+
+
+def plain_layers():
+    return keras.Sequential([keras.Input((6,)), keras.layers.Dense(3), keras.layers.Dense(1)])
+
+
+def in_one_graph():
+    inputs = keras.Input((6,))
+    return keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Activation("relu")(inputs)))
+
+
+@pytest.mark.parametrize("make", [plain_layers, in_one_graph])
+def test_names_that_keras_counts_up_make_no_kind_and_names_of_ones_own_do(make):
+    found = []
+    for name in (None, None, "own"):
+        model = make()
+        if name:
+            model.layers[-1].name = name
+        model.compile("adam", "mse", metrics=["mae"])
+        found.append(kinds.kind(ready(model)))
+    assert found[0] == found[1] is not None
+    assert found[1] != found[2]
 
 
 def test_a_kind_stays_the_same_while_a_model_is_used():
@@ -305,12 +351,7 @@ def test_what_cannot_be_told_has_no_kind():
     own = keras.layers.Dense(1, activation=keras.layers.LeakyReLU())
     model = keras.Sequential([keras.Input((6,)), own])
     model.compile("sgd", "mse")
-    assert kinds.kind(built(model)) is None
+    assert kinds.kind(ready(model)) is None
     doubled = keras.Model(inputs := keras.Input((6,)), 2 * keras.layers.Dense(1)(inputs))
     doubled.compile("sgd", "mse")
-    assert kinds.kind(built(doubled)) is None
-
-
-def built(model):
-    trained(model)
-    return model
+    assert kinds.kind(ready(doubled)) is None

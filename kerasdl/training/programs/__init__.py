@@ -213,10 +213,11 @@ def steps(model: keras.Model, data: Any, rows: Sequence[np.ndarray], start: int,
     borrowed.build(model, given[0])
     own = program(model)
     own.plan(rows[0][start:end], True)
+    placed = own.put(data)
     own.begin()
     own.reset()
     try:
-        own.run(own.put(data), rows, True, lambda first, stop, loss: None, start, end)
+        own.run(placed, rows, True, lambda first, stop, loss: None, start, end)
     finally:
         own.end()
 

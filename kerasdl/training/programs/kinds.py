@@ -7,7 +7,8 @@ variables.
 import dis
 import inspect
 import json
-from collections.abc import Hashable
+import re
+from collections.abc import Hashable, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -109,10 +110,11 @@ def _kind(model: keras.Model) -> Hashable:
     _ask(len(_named(asked)) == len(metrics))
     configs = [config, optimizer, compiled.get("loss_weights"), asked]
     configs += [one.get_config() for one in (*parts, *metrics)]
+    names = _given_by_keras(model, parts)
     return (
         type(model),
-        json.dumps(configs, sort_keys=True),
-        tuple(map(_attributes, (*parts, model.optimizer))),
+        json.dumps(_renamed(configs, names), sort_keys=True),
+        tuple(_attributes(part, names) for part in (*parts, model.optimizer)),
         loss,
         (*map(type, metrics), *functions),
         variables,
@@ -133,11 +135,42 @@ def _is_one_of(thing: Any, names: tuple[str, ...], room: Any = keras.layers) -> 
     return name in names and getattr(room, name) is type(thing)
 
 
-def _attributes(part: Any) -> Hashable:
+def _given_by_keras(model: keras.Model, parts: list) -> dict[str, str]:
+    """Return, for each name that Keras gave by counting, one that counts within the model alone.
+
+    A second model of the same code has ``dense_2`` for ``dense``. Several outputs are told apart by name.
+    """
+    if len(model.outputs) > 1:
+        return {}
+    return {
+        one.name: f"#{number}"
+        for number, one in enumerate((model, *parts, model.optimizer))
+        if re.fullmatch(rf"{_snake(type(one).__name__)}(_\d+)?", one.name)
+    }
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=.)(?=[A-Z][a-z])", "_", name).lower()
+
+
+def _renamed(config: Any, names: Mapping[str, str]) -> Any:
+    """Return a config with its parts' names changed; the parts of a path likewise."""
+    if isinstance(config, dict):
+        return {key: _renamed(value, names) for key, value in config.items()}
+    if isinstance(config, (list, tuple)):
+        return type(config)([_renamed(value, names) for value in config])
+    if isinstance(config, str):
+        return "/".join(names.get(own, own) for own in config.split("/"))
+    return config
+
+
+def _attributes(part: Any, names: Mapping[str, str]) -> Hashable:
     """Every attribute: the value of a plain one, the class of another. Configs leave some out: use_cudnn."""
     plain = (bool, int, float, str, tuple, type(None))
     return type(part), tuple(
-        (name, own if isinstance(own, plain) else type(own)) for name, own in sorted(vars(part).items())
+        (name, _renamed(own, names) if isinstance(own, plain) else type(own))
+        for name, own in sorted(vars(part).items())
+        if name != borrowed.HOW_MADE
     )
 
 

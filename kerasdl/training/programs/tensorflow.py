@@ -4,13 +4,13 @@ A compiled model goes in; out comes a program that takes steps on data that lie 
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kerasdl.training.programs import contract
+from kerasdl.training.programs import contract, kinds, twins
 
 
 def obstacle(model: keras.Model) -> str | None:
@@ -27,30 +27,29 @@ def free_memory() -> float | None:
     return None
 
 
-def forward(model: keras.Model, kind: None) -> Callable[[list], list]:
-    """Return what answers batches of inputs with NumPy outputs."""
-    step = tf.function(
-        functools.partial(lambda x: model.predict_step((x,))),
-        jit_compile=model.jit_compile,
-        autograph=False,
-        reduce_retracing=True,
-    )
+class Traces:
+    """The loops and the answer of one model, each traced where it is first asked for.
 
-    def answers(batches: list) -> list:
-        found = [step(tf.nest.map_structure(tf.convert_to_tensor, batch)) for batch in batches]
-        return tf.nest.map_structure(lambda one: one.numpy(), found)
+    Args:
+        model: built; for loops compiled, its metrics as they begin.
+    """
 
-    return answers
-
-
-class Program(contract.Program):
-    """See :class:`kerasdl.training.programs.contract.Program`. The model's variables change in place."""
-
-    def __init__(self, model: keras.Model, signature: tuple):
-        super().__init__(model, signature)
-        self._anew = False
+    def __init__(self, model: keras.Model):
+        self.model = model
         self._fresh = [variable.numpy() for variable in model.metrics_variables]
-        self._loops = {True: self._loop(training=True), False: self._loop(training=False)}
+        self.loops: dict[bool, Any] = {}
+
+    @functools.cached_property
+    def answer(self) -> Any:
+        """From a batch of inputs to outputs."""
+        model = self.model
+        return _function(lambda x: model.predict_step((x,)), model)
+
+    def loop(self, training: bool) -> Any:
+        """Return what takes training steps, or test steps: from data, rows and a chunk to metrics."""
+        if training not in self.loops:
+            self.loops[training] = self._loop(training)
+        return self.loops[training]
 
     def _loop(self, training: bool) -> Any:
         model = self.model
@@ -71,17 +70,66 @@ class Program(contract.Program):
             tf.while_loop(lambda number: number < stop, body, [start], parallel_iterations=1)
             return model.get_metrics_result()
 
-        # TensorFlow counts traces by a function's source, and would warn of every fifth model. A partial has
-        # none: each program is counted by itself.
-        return tf.function(functools.partial(loop), jit_compile=model.jit_compile, autograph=False)
+        return _function(loop, model)
+
+
+def _function(function: Callable, model: keras.Model) -> Any:
+    # TensorFlow counts traces by a function's source, and would warn of every fifth model. A partial has
+    # none: each program is counted by itself.
+    return tf.function(functools.partial(function), jit_compile=model.jit_compile, autograph=False)
+
+
+def forward(model: keras.Model, kind: Hashable | None) -> Callable[[list], list]:
+    """Return what answers batches of inputs with NumPy outputs, by a twin where the model's kind has one."""
+    own = Traces(model)
+
+    def answers(batches: list) -> list:
+        twin = None if "answer" in vars(own) else twins.known(kind)
+        if twin is not None and not twin.take(model):
+            twin = None
+        try:
+            answer = (own if twin is None else twin.traces).answer
+            found = [answer(tf.nest.map_structure(tf.convert_to_tensor, batch)) for batch in batches]
+            return tf.nest.map_structure(lambda one: one.numpy(), found)
+        finally:
+            if twin is not None:
+                twin.give(model)
+
+    return answers
+
+
+class Program(contract.Program):
+    """See :class:`kerasdl.training.programs.contract.Program`.
+
+    The model's variables change in place, or those of the twin which its kind has.
+    """
+
+    @staticmethod
+    def kind(model: keras.Model) -> Hashable | None:
+        return kinds.kind(model)
+
+    def __init__(self, model: keras.Model, signature: tuple):
+        super().__init__(model, signature)
+        self._anew = False
+        self._own = self._traces = Traces(model)
+        self._twin: twins.Twin | None = None
+        self._batch: Any = None
 
     def put(self, data: Any) -> Any:
+        self._batch = tf.nest.map_structure(lambda array: array[:1], data)
         return tf.nest.map_structure(tf.convert_to_tensor, data)
 
     def take(self) -> None:
-        pass
+        if self._own.loops or self._batch is None:
+            return
+        twin = twins.of(self.signature[-1], self.model, self._batch, Traces)
+        if twin is not None and twin.take(self.model):
+            self._twin, self._traces = twin, twin.traces
 
     def give(self) -> None:
+        if self._twin is not None:
+            self._twin.give(self.model)
+            self._twin, self._traces = None, self._own
         if self._anew:
             self.model.reset_metrics()
             self._anew = False
@@ -90,6 +138,7 @@ class Program(contract.Program):
         self._anew = True  # when the next steps begin
 
     def steps(self, data: Any, rows: Any, start: int, stop: int, training: bool) -> dict[str, Any]:
-        found = self._loops[training](data, rows, tf.constant([start, stop, int(self._anew)]))
+        chunk = tf.constant([start, stop, int(self._anew)])
+        found = self._traces.loop(training)(data, rows, chunk)
         self._anew = False
         return tf.nest.map_structure(lambda one: one.numpy(), found)  # waits for the device
