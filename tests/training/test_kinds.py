@@ -297,6 +297,27 @@ def test_two_threads_train_models_of_one_kind_at_once(monkeypatch):
     assert equal(found[0], expected)
 
 
+class Halves(keras.initializers.Initializer):
+    def __call__(self, shape, dtype=None):
+        return keras.ops.full(shape, 0.5, dtype)
+
+    def get_config(self):
+        return {}
+
+
+def test_what_has_no_way_back_from_its_config_is_trained_all_the_same():
+    def halves():
+        keras.utils.clear_session()
+        kerasdl.set_seed(1)
+        layer = keras.layers.Dense(1, kernel_initializer=Halves())
+        model = keras.Sequential([keras.Input((6,)), layer])
+        model.compile("sgd", "mse")
+        return model
+
+    expected = alone(halves)
+    assert equal(after_others(halves), expected)
+
+
 def test_what_is_kept_keeps_no_model_and_is_bounded(monkeypatch):
     shared()._kept.clear()
     monkeypatch.setattr(shared(), "MOST", 2)

@@ -5,6 +5,7 @@ and what it is trained on go in; from the second of a kind on, a twin comes out,
 lent a model's values for as long as they are trained or answer, and hands them back.
 """
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -49,12 +50,10 @@ class Twin:
 
 
 _kept: OrderedDict[Hashable, Twin | None] = OrderedDict()
-_making = threading.Lock()
+_turn = threading.Lock()
 
 
-def of(
-    kind: Hashable | None, model: keras.Model, batch: Any, traces: Callable[[keras.Model], Any]
-) -> Twin | None:
+def of(kind: Hashable | None, model: keras.Model, batch: Any, traces: Maker) -> Twin | None:
     """Return the twin for a model that is to be trained: None for the first of its kind.
 
     Args:
@@ -63,18 +62,21 @@ def of(
         batch: a few rows of what it is trained on.
         traces: as :class:`Twin` takes it.
     """
-    if kind is None or sum(v.value.shape.num_elements() for v in model.variables) > LARGEST:
+    if kind is None or sum(math.prod(variable.shape) for variable in model.variables) > LARGEST:
         return None
-    with _making:
+    with _turn:
         if kind not in _kept:
             _kept[kind] = None
             if len(_kept) > MOST:
                 _kept.popitem(last=False)
             return None
         _kept.move_to_end(kind)
-        if _kept[kind] is None:
-            _kept[kind] = _made(kind, model, batch, traces)
-        return _kept[kind]
+        if (twin := _kept[kind]) is not None:
+            return twin
+    twin = _made(kind, model, batch, traces)  # others may take their turn
+    with _turn:
+        _kept[kind] = twin
+    return twin
 
 
 def known(kind: Hashable | None) -> Twin | None:
@@ -85,13 +87,16 @@ def known(kind: Hashable | None) -> Twin | None:
 def _made(
     kind: Hashable, model: keras.Model, batch: Any, traces: Callable[[keras.Model], Any]
 ) -> Twin | None:
-    """Return a twin, or None where what is made of a model's configs is not of its kind after all."""
+    """Return a twin, or None where none can be made of a model's configs, or none of its kind."""
     with random.seeded(0), borrowed.stock_draws(0):  # whatever it draws is nobody's loss
-        twin = type(model).from_config(model.get_config())
-        for own, stock in zip(twin.variables, model.variables, strict=True):
-            own.trainable = stock.trainable
-        twin.compile(**borrowed.compile_arguments(model))
-        borrowed.build(twin, batch)
+        try:
+            twin = type(model).from_config(model.get_config())
+            for own, stock in zip(twin.variables, model.variables, strict=True):
+                own.trainable = stock.trainable
+            twin.compile(**borrowed.compile_arguments(model))
+            borrowed.build(twin, batch)
+        except Exception:  # noqa: BLE001 - what its config can't bring back is traced itself
+            return None
     twin.reset_metrics()
     return Twin(twin, traces) if kinds.kind(twin) == kind else None
 
