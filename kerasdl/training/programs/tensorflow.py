@@ -116,7 +116,7 @@ class Program(contract.Program):
         self._batch: Any = None
 
     def put(self, data: Any) -> Any:
-        self._batch = tf.nest.map_structure(lambda array: array[:1], data)
+        self._batch = tf.nest.map_structure(lambda array: array[:1].copy(), data)  # a view keeps all rows
         return tf.nest.map_structure(tf.convert_to_tensor, data)
 
     def take(self) -> None:
