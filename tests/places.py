@@ -8,9 +8,10 @@ CHECKOUT = TESTS.parent
 REAL_DATA = Path(os.environ.get("KERASDL_DATA") or CHECKOUT.parent / "shared" / "data")
 
 # Rooms that never need a backend, save for their files ``test_…_keras.py``; and single files.
-ROOMS = ("datasets/", "scratch/", "shift/")
+ROOMS = ("datasets/", "plots/", "scratch/", "shift/")
 FILES = tuple(f"test_{name}.py" for name in ("architecture", "checks", "files", "floors", "text"))
-FILES += ("course/test_syllabus.py",)
+COURSE = ("answers", "compare", "described", "picture", "results", "syllabus", "tables", "workplace")
+FILES += tuple(f"course/test_{name}.py" for name in COURSE)
 
 
 def needs_no_backend(path: Path) -> bool:
