@@ -7,14 +7,19 @@ A change is a run of the chapter at its fast setting with another seed, asked of
 of the chapter's process, without the one that draws its figures. The first run of a process, which imports
 and compiles, is told apart. Of the chapter's later changes the table has the median. ``--memory NN`` makes
 200 changes of a chapter and tells the memory of both processes after 1, 20, 100 and 200; ``--walk`` goes
-through all chapters in turn, as a reader does, and tells the memory after each. Only wall times of a quiet
-machine count; processor times hold on a busy one, roughly.
+through all chapters in turn, as a reader does, and tells the memory after each. ``--page`` times the page
+itself: from the command until Chromium, which is open already, shows the chapter's heading and controls. It
+needs selenium, Chromium and its driver. Only wall times of a quiet machine count; processor times hold on a
+busy one, roughly.
 """
 
 import argparse
 import asyncio
 import shutil
+import signal
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -36,6 +41,7 @@ BARS = {
     "10": 2.0,
 }  # seconds on two cores, JAX
 OTHERS = 3.0  # how many times a bar the other backends may take
+PAGE = 3.0  # seconds until the page itself is there
 TOLD = (1, 20, 100, 200)  # changes after which memory is told
 
 
@@ -128,6 +134,35 @@ async def walked(backend: str, scripts: Sequence[syllabus.Script]) -> dict[str, 
     return found
 
 
+def page(backend: str, rounds: int) -> list[float]:
+    """Return the seconds from ``kerasdl play`` until a browser shows its page, of some starts."""
+    from selenium import webdriver
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    options, found = webdriver.ChromeOptions(), []
+    options.binary_location = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+    for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+        options.add_argument(word)
+    browser = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    try:
+        for _ in range(rounds):
+            started = time.perf_counter()
+            server = subprocess.Popen(
+                [sys.executable, "-m", "kerasdl", "play", "04", "--backend", backend, "--no-browser"],
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            assert server.stdout
+            browser.get(server.stdout.readline().strip())
+            WebDriverWait(browser, 60, 0.02).until(lambda b: b.find_elements("css selector", ".control"))
+            found.append(time.perf_counter() - started)
+            server.send_signal(signal.SIGINT)
+            server.communicate()
+    finally:
+        browser.quit()
+    return found
+
+
 def table(record: dict) -> str:
     lines = [
         "# Play: seconds from a change of a setting to its figures, in a warm process",
@@ -152,6 +187,10 @@ def table(record: dict) -> str:
         lines += [
             f"| {b} | {after} | {mib:.0f} |" for b, found in held.items() for after, mib in found.items()
         ]
+    for backend, run in sorted(record.items()):
+        if times := run.get("page"):
+            said = f"{statistics.median(times):.2f} ({min(times):.2f} – {max(times):.2f})"
+            lines += ["", f"The page itself is there after {said} s on {backend}; bar {PAGE:.0f}."]
     lines += [""] + [f"- {backend}: {run['where']}" for backend, run in sorted(record.items())]
     return "\n".join(lines) + "\n"
 
@@ -165,13 +204,16 @@ def main() -> None:
     parser.add_argument("--changes", type=int, default=9, help="of each chapter")
     parser.add_argument("--memory", nargs="*", default=[], metavar="NN", help="200 changes of these chapters")
     parser.add_argument("--walk", action="store_true", help="all chapters in turn with one player")
+    parser.add_argument("--page", action="store_true", help="how soon the page itself is there")
     options = parser.parse_args()
     backend = backends.choose(train=True).name
     wanted = options.only or (["02", "04", "09"] if options.quick else [])
     every = syllabus.scripts()
     kept = Kept("play", table, write=not options.quick)
     own = kept.record.get(backend, {"rows": {}, "memory": {}})
-    if options.memory or options.walk:
+    if options.page:
+        own["page"] = page(backend, 3 if options.quick else options.changes)
+    elif options.memory or options.walk:
         for script in every:
             if script.number in options.memory:
                 own["memory"] |= asyncio.run(grown(backend, script))
