@@ -59,7 +59,7 @@ class Row:
         else:
             self._field = ui.input(
                 value=_text(control.value), on_change=lambda event: self._typed(event.value)
-            )
+            ).without_auto_validation()  # which would take back what wrong() has marked
             self._field.props(f'dense outlined debounce={TYPING} spellcheck="false" autocomplete="off"')
         self._field.classes("field").props(f'aria-label="{control.name}, value"')
 

@@ -177,6 +177,7 @@ def test_errors_stand_in_a_line_beside_their_control(tab):
     tab.type("slope", "steep")
     tab.until(lambda: tab.wrong("slope"), "no error")
     assert tab.wrong("slope") == "slope='steep' is not of the same kind as its default: slope=2.0"
+    assert tab.one(".control[data-setting=slope] .q-field--error").is_displayed()  # and its field is red
     tab.type("slope", "-1")
     tab.until(lambda: "above" in tab.wrong("slope"), "no error")
     assert tab.wrong("slope") == "slope=-1.0: give a finite number above 0"
