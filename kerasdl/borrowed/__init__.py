@@ -92,6 +92,12 @@ ENTRIES = {
         "its slots are of the weights that it was built for, which a model frozen since then lists no more",
         "keras 3.15",
     ),
+    "compile_arguments": Entry(
+        "keras.Model._compile_config",
+        "a copy of a model is compiled with the same functions and losses; the public get_compile_config "
+        "writes them down, and not all can be read back",
+        "keras 3.15",
+    ),
     "own_rate": Entry(
         "keras.optimizers.Optimizer._learning_rate",
         "an optimizer with another's settings takes its schedule or function as it is; the public "
@@ -197,6 +203,16 @@ ENTRIES = {
         "on JAX the state stays at zero, on PyTorch the gradient fails: kerasdl.layers.Carried carries it",
         "keras 3.15, JAX and PyTorch backends",
         "https://github.com/keras-team/keras/issues/20875",
+    ),
+    "cast_assign": Entry(
+        "under mixed precision a layer that assigns to a variable of its own assigns to a copy",
+        "Carried's states ask for autocast=False, or they would never move",
+        "keras 3.15, PyTorch backend",
+    ),
+    "lost_weights": Entry(
+        "a prediction that fails takes the model's weights with it",
+        "translate refuses what its model could not read before it predicts",
+        "keras 3.15, JAX backend",
     ),
     "metric_masks": Entry(
         "metrics ignore the mask in training on JAX",

@@ -134,13 +134,29 @@ def loss_from_record(record: tuple[type, dict[str, Any]]) -> Any:
 
 
 def compile_arguments(model: Any) -> dict[str, Any]:
-    """Return what a model was compiled with: all made anew from its config, save for the loss.
+    """Return what a model was compiled with, its optimizer and metrics made anew from their settings.
 
-    The loss is the model's own, since its config may lack settings.
+    All else is the model's own: a loss's config may lack settings, and a function has none.
     """
     import keras
 
-    return keras.saving.deserialize_keras_object(model.get_compile_config()) | {"loss": model.loss}
+    def anew(metric: Any) -> Any:
+        return type(metric).from_config(metric.get_config()) if isinstance(metric, keras.Metric) else metric
+
+    found = keras.tree.map_structure(anew, dict(model._compile_config.config))
+    # The optimizer of a model in half precision scales the loss by now, whatever the policy of the day.
+    return found | {"optimizer": alike(model.optimizer), "auto_scale_loss": False, "loss": model.loss}
+
+
+def alike(optimizer: Any) -> Any:
+    """Return a new optimizer with another's settings."""
+    import keras
+
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        scale, steps = optimizer.initial_scale, optimizer.dynamic_growth_steps
+        return type(optimizer)(alike(optimizer.inner_optimizer), scale, steps, name=optimizer.name)
+    kind, settings = optimizer_settings(optimizer)
+    return kind.from_config(settings)
 
 
 def new_optimizer(optimizer: Any) -> Any:

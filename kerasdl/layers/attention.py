@@ -26,6 +26,9 @@ class Attention(keras.layers.Layer):
     Returns:
         ``(batch, written, units)``.
 
+    Raises:
+        ValueError: shapes that do not fit one another; the message has them.
+
     Example:
         >>> import numpy as np
         >>> memory = np.eye(2, dtype="float32")[None]
@@ -39,12 +42,15 @@ class Attention(keras.layers.Layer):
 
     def attention_weights(self, query: Any, memory: Any, memory_mask: Any = None) -> Any:
         """Return a(t, s), ``(batch, written, read)``."""
+        _refuse_other_shapes(query, memory, memory_mask)
         scores = ops.matmul(query, ops.transpose(memory, (0, 2, 1)))
         counts = 1.0 if memory_mask is None else ops.cast(memory_mask, scores.dtype)[:, None]
         if memory_mask is not None:
             lowest = -6e4 if keras.backend.standardize_dtype(scores.dtype) == "float16" else -1e9
             scores = ops.where(memory_mask[:, None], scores, lowest)
-        odds = ops.exp(scores - ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True))) * counts
+        # Of nothing, as of no rows, most backends refuse the maximum.
+        largest = scores[..., :1] if 0 in scores.shape else ops.max(scores, axis=-1, keepdims=True)
+        odds = ops.exp(scores - ops.stop_gradient(largest)) * counts
         # The sum is at least exp 0, that of the largest, unless nothing counts.
         return odds / ops.maximum(ops.sum(odds, axis=-1, keepdims=True), 1)
 
@@ -55,3 +61,19 @@ class Attention(keras.layers.Layer):
         self, query_shape: tuple[int | None, ...], memory_shape: tuple[int | None, ...]
     ) -> tuple[int | None, ...]:
         return query_shape
+
+
+def _refuse_other_shapes(query: Any, memory: Any, mask: Any) -> None:
+    """Refuse what the backends would stretch to fit, or answer with errors of their own."""
+    asked, read = tuple(query.shape), tuple(memory.shape)
+
+    def alike(one: int | None, other: int | None) -> bool:
+        return one == other or None in (one, other)
+
+    if not (len(asked) == len(read) == 3 and alike(asked[0], read[0]) and alike(asked[2], read[2])):
+        raise ValueError(
+            f"query of shape {asked} and memory of shape {read}: "
+            "give (batch, written, units) and (batch, read, units)"
+        )
+    if mask is not None and not (len(mask.shape) == 2 and all(map(alike, mask.shape, read[:2]))):
+        raise ValueError(f"memory_mask of shape {tuple(mask.shape)} does not fit memory: give {read[:2]}")

@@ -85,7 +85,9 @@ class Maxout(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: features})
 
     def call(self, x: Any) -> Any:
-        return ops.max(ops.tensordot(x, self.kernel, axes=1) + self.bias, axis=-1)
+        pieces = ops.tensordot(x, self.kernel, axes=1) + self.bias
+        # Of no rows, most backends refuse the maximum, though there are pieces.
+        return pieces[..., 0] if 0 in x.shape else ops.max(pieces, axis=-1)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.units)

@@ -30,6 +30,7 @@ class Powers(keras.layers.Layer):
     def __init__(self, degree: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.degree = checks.positive_int("degree", degree)
+        self.supports_masking = True
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         if input_shape[-1] != 1:

@@ -31,7 +31,7 @@ class Steps(keras.layers.Layer):
             keeps the state it began with, zeros.
 
     Raises:
-        ValueError: on a call with sequences of length 0.
+        ValueError: on a call with sequences of length 0, or of fewer than three axes.
 
     Example:
         >>> steps = Steps(mask_value=0.0)
@@ -43,6 +43,7 @@ class Steps(keras.layers.Layer):
         super().__init__(**kwargs)
         self.mask_value = mask_value
         self.supports_masking = True
+        self.input_spec = keras.layers.InputSpec(min_ndim=3)
 
     def call(self, sequences: Any) -> Any:
         _refuse_empty(sequences)
@@ -56,7 +57,11 @@ class Steps(keras.layers.Layer):
             return previous_mask
         if math.isnan(self.mask_value):  # NaN equals nothing, itself not either
             return ops.logical_not(ops.all(ops.isnan(sequences), axis=-1))
-        return ops.any(ops.not_equal(sequences, self.mask_value), axis=-1)
+        value = self.mask_value
+        if keras.backend.is_float_dtype(keras.backend.standardize_dtype(sequences.dtype)):
+            # Rounded as the sequences are: on TensorFlow no half number equals the one that it came from.
+            value = ops.cast(value, sequences.dtype)
+        return ops.any(ops.not_equal(sequences, value), axis=-1)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
@@ -82,7 +87,7 @@ class Tokens(keras.layers.Layer):
 
     Raises:
         TypeError: neither a vocabulary nor a whole number.
-        ValueError: a size below 1; on a call, sequences of length 0.
+        ValueError: a size below 1; on a call, sequences of length 0, or of fewer than two axes.
 
     Example:
         >>> tuple(Tokens(5)(keras.ops.array([[0, 4, 2]])).shape)
@@ -103,6 +108,7 @@ class Tokens(keras.layers.Layer):
         self.width = None if width is None else checks.positive_int("width", width)
         self.padding = self.vocabulary.padding if self.vocabulary else None
         self.supports_masking = True
+        self.input_spec = keras.layers.InputSpec(min_ndim=2)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         if self.width:
@@ -140,6 +146,7 @@ class Carried(keras.layers.Wrapper):
         layer: a recurrent layer of :mod:`kerasdl.layers`, with ``return_sequences`` and ``return_state``.
 
     Raises:
+        TypeError: a layer that is not recurrent, reads both ways, or runs a stack of cells.
         ValueError: a layer that does not return both, an input whose batch size is left open, or, on a call,
             a batch of another size.
 
@@ -156,9 +163,14 @@ class Carried(keras.layers.Wrapper):
 
     def __init__(self, layer: keras.layers.Layer, **kwargs: Any) -> None:
         super().__init__(layer, **kwargs)
+        if not isinstance(layer, keras.layers.RNN) or hasattr(layer.cell, "cells"):
+            raise TypeError(
+                f"layer={layer.name!r} is a {type(layer).__name__}: give a recurrent layer of kerasdl.layers"
+            )
         if not (layer.return_sequences and layer.return_state):
             raise ValueError(f"layer={layer.name!r}: give it return_sequences=True and return_state=True")
         self.supports_masking = True
+        self.states: list[keras.Variable] = []
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
@@ -167,7 +179,11 @@ class Carried(keras.layers.Wrapper):
         sizes = keras.tree.flatten(self.layer.state_size)
         self.states = [
             self.add_weight(
-                name=f"state_{n}", shape=(input_shape[0], size), initializer="zeros", trainable=False
+                name=f"state_{n}",
+                shape=(input_shape[0], size),
+                initializer="zeros",
+                trainable=False,
+                autocast=False,  # cast to half precision it is a copy, and PyTorch would assign to that
             )
             for n, size in enumerate(sizes)
         ]

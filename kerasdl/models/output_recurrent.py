@@ -32,7 +32,7 @@ def output_recurrent(features: int, outputs: int = 1, units: int = 256) -> keras
         units: size of h, at least 1.
 
     Raises:
-        ValueError: a size below 1; in use, sequences of length 0.
+        ValueError: a size below 1; in use, sequences of length 0, or a teacher of other rows or steps.
 
     Example:
         >>> output_recurrent(3, outputs=2, units=8).output_shape
@@ -106,6 +106,9 @@ class OutputRecurrent(keras.layers.RNN):
     def call(self, sequences: Any, teacher: Any = None, mask: Any = None, training: bool = False) -> Any:
         if teacher is None:
             return super().call(sequences, mask=mask, training=training)
+        wanted, given = (*sequences.shape[:2], self.cell.state_size), tuple(teacher.shape)
+        if any(None not in (a, b) and a != b for a, b in zip(wanted, given, strict=True)):
+            raise ValueError(f"teacher of shape {given} does not fit the sequences: give {wanted}")
         told = ops.pad(teacher[:, :-1], [[0, 0], [1, 0], [0, 0]])
         return self.cell(sequences, [told])[0]  # every step knows its past: all at once
 

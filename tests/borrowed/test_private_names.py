@@ -36,6 +36,20 @@ def test_still_optimized():
     ]
 
 
+def test_still_compile_arguments():
+    def far(y, found):
+        return keras.ops.mean(keras.ops.abs(y - found), axis=-1)
+
+    model = compiled()
+    model.compile("sgd", far, metrics=[far, "mae", keras.metrics.MeanSquaredError()])
+    found = borrowed.compile_arguments(model)
+    assert found["loss"] is found["metrics"][0] is far
+    assert found["metrics"][1] == "mae"
+    assert found["metrics"][2] is not model._compile_config.config["metrics"][2]
+    assert found["optimizer"] is not model.optimizer
+    assert model.get_compile_config()["loss"] is not far  # the public way
+
+
 class Falling(keras.optimizers.schedules.LearningRateSchedule):
     """A schedule of one's own."""
 

@@ -320,3 +320,30 @@ def test_still_formulas_read_once(monkeypatch):
         assert not formulas
     drawn()
     assert formulas
+
+
+class Counting(keras.layers.Layer):
+    """Counts its calls in a variable of its own."""
+
+    def build(self, shape):
+        self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+    def call(self, x):
+        self.calls.assign(self.calls + 1)
+        return x
+
+
+@on("torch")
+def test_still_cast_assign():
+    layer = Counting(dtype="mixed_bfloat16")
+    layer(np.ones((1, 1), "float32"))
+    assert float(layer.calls) == 0
+
+
+@on("jax")
+def test_still_lost_weights():
+    model = compiled()
+    with pytest.raises(ValueError, match="incompatible"):
+        model.predict(np.ones((1, 2)), verbose=0)
+    with pytest.raises(TypeError, match="not callable"):
+        model.predict(np.ones((1, 3)), verbose=0)
