@@ -4,6 +4,7 @@
 of the other kind. The copy is made as by saving and loading.
 """
 
+import contextlib
 import tempfile
 import types
 import warnings
@@ -37,7 +38,8 @@ def accelerate(model: keras.Model) -> keras.Model:
             ``get_config``.
 
     Raises:
-        TypeError: a model of your own that cannot be built from its config.
+        TypeError: no model; one of your own that cannot be built from its config, or has a ``compile`` of its
+            own and no ``compile_from_config``.
 
     Example:
         >>> inputs = keras.Input((5, 3))
@@ -90,7 +92,9 @@ def _stock_twin(value: Any) -> Any:
 
 
 def _swap(model: keras.Model, old: dict[str, type], new: dict[str, type]) -> keras.Model:
-    with keras.saving.custom_object_scope(dict(_of_its_own(model))):
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"model={model!r}: give a keras.Model")
+    with _named_apart(model):
         swapped = _copied(model)
         _carry(model, swapped)
         # Each of ours is a stock layer with another loop: the class alone tells them apart.
@@ -99,21 +103,25 @@ def _swap(model: keras.Model, old: dict[str, type], new: dict[str, type]) -> ker
             if name in old and type(layer) is old[name]:
                 layer.__class__ = new[name]
         if model.compiled:
-            swapped.compile(**borrowed.compile_arguments(model))
-    if model.compiled and model.optimizer.built:
-        twin = {id(w): other for w, other in zip(model.weights, swapped.weights, strict=True)}
-        # Of the weights that it was built for, whatever has been frozen or thawed since.
-        swapped.optimizer.build([twin[id(w)] for w in borrowed.optimized(model.optimizer)])
-        for ours, theirs in zip(swapped.optimizer.variables, model.optimizer.variables, strict=True):
-            ours.assign(keras.ops.convert_to_numpy(theirs))
+            _compile(model, swapped)
+    twin = {id(w): other for w, other in zip(model.weights, swapped.weights, strict=True)}
+    for name, optimizer in vars(model).items():
+        if isinstance(optimizer, keras.optimizers.Optimizer) and optimizer.built:
+            copied = getattr(swapped, name)
+            # Of the weights that it was built for, whatever has been frozen or thawed since.
+            copied.build([twin[id(w)] for w in borrowed.optimized(optimizer)])
+            for ours, theirs in zip(copied.variables, optimizer.variables, strict=True):
+                ours.assign(keras.ops.convert_to_numpy(theirs))
     return swapped
 
 
 def _copied(model: keras.Model) -> keras.Model:
     """Return the model as it is after saving and loading, not compiled."""
+    compiled = model.compiled
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
         try:
+            model.compiled = False  # what it was compiled with is carried as it is, not by way of a file
             keras.saving.save_model(model, path)
             # Safe: the code that a file may hold is here the model's own.
             return keras.saving.load_model(path, compile=False, safe_mode=False)
@@ -122,6 +130,26 @@ def _copied(model: keras.Model) -> keras.Model:
                 f"model={model.name!r} cannot be built from its config: give its class get_config, "
                 "or name kerasdl.layers' own layers in its code"
             ) from error
+        finally:
+            model.compiled = compiled
+
+
+def _compile(model: keras.Model, copied: keras.Model) -> None:
+    """Compile the copy as the model was.
+
+    Raises:
+        TypeError: the model's class has a way of its own, which it does not tell.
+    """
+    kind = type(model)
+    if kind.compile is keras.Model.compile:
+        copied.compile(**borrowed.compile_arguments(model))
+    elif kind.compile_from_config is keras.Model.compile_from_config:
+        raise TypeError(
+            f"model={model.name!r} has a compile of its own: give its class get_compile_config and "
+            "compile_from_config"
+        )
+    else:
+        copied.compile_from_config(model.get_compile_config())
 
 
 def _carry(model: keras.Model, copied: keras.Model) -> None:
@@ -135,17 +163,38 @@ def _carry(model: keras.Model, copied: keras.Model) -> None:
         ours.assign(keras.ops.convert_to_numpy(variable.value))  # a copy: JAX deletes what it trains on
 
 
-def _of_its_own(model: keras.Model) -> Iterator[tuple[str, Any]]:
-    """Yield the name and the object of each class and function outside Keras that a model's config names."""
+@contextlib.contextmanager
+def _named_apart(model: keras.Model) -> Iterator[None]:
+    """Let each class and function outside Keras that a model is made of be found by a name that no other has.
+
+    Files hold their names alone. Two classes may share one, and all lambdas do, which files hold as code that
+    has lost sight of its module.
+    """
+    found = _of_its_own(model)
+    names = [kind.__name__ for kind in found]
+    try:
+        for number, kind in enumerate(found):
+            if keras.saving.get_registered_name(kind) == kind.__name__:
+                kind.__name__ = f"{kind.__name__}_{number}"
+        named = {keras.saving.get_registered_name(kind): kind for kind in found}
+        with keras.saving.custom_object_scope(named):
+            yield
+    finally:
+        for kind, name in zip(found, names, strict=True):
+            kind.__name__ = name
+
+
+def _of_its_own(model: keras.Model) -> list[Any]:
+    """Return each class and function outside Keras that a model's config names."""
     parts: list[Any] = [model, *borrowed.every_layer(model)]
     if model.compiled:
-        parts += [model.optimizer, *keras.tree.flatten(model.loss), *model.metrics]
+        parts += [*keras.tree.flatten(model.loss), *model.metrics]
         parts += [inner for one in model.metrics for inner in getattr(one, "metrics", ())]
     parts = [part for part in parts if hasattr(part, "__dict__")]
-    values = [value for part in parts for value in (part, *vars(part).values())]
-    for value in values:
+    found = {}
+    for value in (value for part in parts for value in (part, *vars(part).values())):
         kind = value if isinstance(value, (type, types.FunctionType)) else type(value)
-        if kind.__module__.partition(".")[0] not in ("keras", "builtins"):
-            yield kind.__name__, kind
-            if isinstance(kind, type):
-                yield keras.saving.get_registered_name(kind), kind
+        outside = kind.__module__.partition(".")[0] not in ("keras", "builtins")
+        if outside and (isinstance(kind, types.FunctionType) or hasattr(kind, "get_config")):
+            found[id(kind)] = kind
+    return list(found.values())

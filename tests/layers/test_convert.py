@@ -177,6 +177,96 @@ def test_a_class_of_one_s_own_with_a_config_is_changed_inside():
     assert type(changed.recurrent) is layers.LSTM
 
 
+def test_a_model_in_half_precision_goes_on_scaling_its_loss():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = of(keras.layers.GRU(3), keras.layers.Dense(1, dtype="float32"))
+        model.fit(*data(), verbose=0)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    changed = layers.accelerate(model)
+    assert type(changed.optimizer) is type(model.optimizer) is keras.optimizers.LossScaleOptimizer
+    pairs = zip(changed.optimizer.variables, model.optimizer.variables, strict=True)
+    assert all(close(a, b, 0) for a, b in pairs)
+    changed.train_on_batch(*data())
+
+
+def own_twice():
+    """Two classes of one name."""
+
+    class Scaled(keras.layers.Layer):
+        def call(self, x):
+            return 2 * x
+
+    return Scaled
+
+
+class Scaled(keras.layers.Layer):
+    def call(self, x):
+        return 3 * x
+
+
+def test_classes_and_lambdas_of_one_name_are_told_apart():
+    half, rate = 0.5, 0.01
+    model = of(
+        own_twice()(),
+        Scaled(),
+        keras.layers.Dense(FEATURES, activation=lambda x: keras.ops.tanh(x) * half),
+        keras.layers.Dense(FEATURES, activation=lambda x: -x),
+        keras.layers.GRU(3, return_sequences=True),
+        keras.layers.Lambda(lambda x: keras.ops.mean(x, axis=1), output_shape=(3,)),
+        loss=lambda y, found: keras.ops.mean(keras.ops.abs(y - found), axis=-1),
+        optimizer=keras.optimizers.SGD(lambda: rate),
+    )
+    check_alike(model)
+    assert Scaled.__name__ == "Scaled"
+
+
+class Adversary(Own):
+    """Trained by two optimizers."""
+
+    def compile(self, other, **arguments):
+        super().compile(**arguments)
+        self.other = other
+
+    def get_compile_config(self):
+        return {"optimizer": "adam", "loss": "mse", "other": keras.optimizers.serialize(self.other)}
+
+    def compile_from_config(self, config):
+        self.compile(**config | {"other": keras.optimizers.deserialize(config["other"])})
+
+
+class Untold(Own):
+    def compile(self, rate, **arguments):
+        super().compile(keras.optimizers.SGD(rate), **arguments)
+
+
+def test_each_optimizer_of_a_class_with_a_compile_of_its_own_goes_along():
+    model = Adversary(2)
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), optimizer="adam", loss="mse")
+    model.fit(*data(), verbose=0)
+    weights = model.trainable_variables
+    model.other.build(weights)
+    model.other.apply([keras.ops.ones(w.shape) for w in weights], weights)
+    changed = check_alike(model)
+    pairs = zip(changed.other.variables, model.other.variables, strict=True)
+    assert all(close(a, b, 0) for a, b in pairs)
+
+
+def test_a_compile_that_cannot_be_told_is_refused_with_the_way_out():
+    model = Untold(2)
+    model.compile(0.1, loss="mse")
+    model(data()[0])
+    with pytest.raises(TypeError, match=r"has a compile of its own: give its class get_compile_config and"):
+        layers.accelerate(model)
+
+
+@pytest.mark.parametrize("change", [layers.accelerate, layers.standard])
+def test_what_is_no_model_is_named(change):
+    with pytest.raises(TypeError, match=r"model=<GRU .*: give a keras.Model"):
+        change(keras.layers.GRU(2))
+
+
 def test_a_model_without_a_config_is_refused_with_the_way_out():
     model = NoConfig(keras.layers.LSTM(2))
     model(data()[0])
