@@ -35,11 +35,12 @@ class FastLoop:
         """Run the cell over time: see :meth:`kerasdl.layers.kernels.Kernel.recur`.
 
         Raises:
-            ValueError: features, states or their sizes that do not fit the layer, or a mask of another number
-                of steps; the message has both. On PyTorch, a model of free length that is exported to ONNX.
+            ValueError: features, states or their sizes that do not fit the layer, or a mask of other steps
+                or rows; the message has both. Complex numbers. On PyTorch, a model of free length that is
+                exported to ONNX.
         """
         mask = mask[0] if isinstance(mask, (list, tuple)) else mask
-        _refuse_a_mask_of_other_steps(sequences, mask)
+        _refuse_what_is_no_mask(sequences, mask)
         if KERNEL is None or not KERNEL.serves(sequences):
             _refuse_a_step_for_any_length(self, sequences)
             unroll = self.unroll
@@ -95,19 +96,27 @@ class FastLoop:
         return last, outputs, last_states
 
 
-def _refuse_a_mask_of_other_steps(sequences: Tensor, mask: Tensor | None) -> None:
-    """Refuse a mask of another number of steps: hardly a backend's loop can answer, and none in words.
+def _refuse_what_is_no_mask(sequences: Tensor, mask: Any) -> None:
+    """Refuse a mask of other steps or rows: hardly a backend's loop can answer, and none in words.
 
     Raises:
-        ValueError: it has.
+        ValueError: it has, or is no array.
     """
-    if mask is None or len(mask.shape) < 2 or mask.shape[1] in (sequences.shape[1], None):
+    if mask is None:
         return
-    shape = tuple(sequences.shape)
-    if shape[1] is not None:
-        raise ValueError(
-            f"mask of shape {tuple(mask.shape)} does not fit sequences of shape {shape}: give {shape[:2]}"
-        )
+    wanted = tuple(sequences.shape[:2])
+    if not hasattr(mask, "shape"):
+        raise ValueError(f"mask={mask!r}: give an array of shape {wanted}")
+    shape = tuple(mask.shape)
+    fits = len(shape) > 1 and all(
+        whole is None or size in (whole, None, *also)
+        for whole, size, also in zip(wanted, shape, ((1,), ()), strict=False)
+    )
+    if fits:
+        return
+    raise ValueError(
+        f"mask of shape {shape} does not fit sequences of shape {tuple(sequences.shape)}: give {wanted}"
+    )
 
 
 def _refuse_a_step_for_any_length(layer: Any, sequences: Tensor) -> None:
@@ -150,7 +159,9 @@ def _fitting(layer: Any, sequences: Tensor, states: Any) -> list[Tensor]:
     Raises:
         ValueError: they do not fit.
     """
-    states = list(states) if isinstance(states, (list, tuple)) else [states]
+    states = keras.tree.flatten(states)
+    if "complex" in str(sequences.dtype):
+        raise ValueError(f"sequences of {sequences.dtype}: {layer.name!r} reads real numbers")
     features, built = sequences.shape[-1], layer.cell.kernel.shape[0]
     if features not in (None, built):
         raise ValueError(f"{layer.name!r} was built for {built} features, sequences have {features}")

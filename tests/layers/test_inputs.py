@@ -119,13 +119,30 @@ def test_sizes_that_do_not_fit_are_named(name, features, states, message):
 
 
 @pytest.mark.parametrize("name", REGISTRY)
-@pytest.mark.parametrize("shape", [(3, 1), (1, 6), (3, 4, UNITS)])
-def test_a_mask_of_other_steps_is_named(name, shape):
+@pytest.mark.parametrize("shape", [(3, 1), (1, 6), (3, 4, UNITS), (2, 5), (5,), ()])
+def test_a_mask_of_other_steps_or_rows_is_named(name, shape):
     layer = REGISTRY[name].layer(UNITS)
     layer.build((None, None, FEATURES))
     given = re.escape(f"mask of shape {shape} does not fit sequences of shape (3, 5, 4): give (3, 5)")
     with pytest.raises(ValueError, match=given):
         layer(sequences(), mask=keras.ops.ones(shape, "bool"))
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_a_list_is_no_mask_and_complex_numbers_are_no_sequences(name):
+    layer = REGISTRY[name].layer(UNITS)
+    with pytest.raises(ValueError, match=r"give an array of shape \(3, 5\)"):
+        layer(sequences(), mask=[[True] * 5] * 3)
+    with pytest.raises(ValueError, match="reads real numbers"):
+        layer(sequences().astype("complex64"))
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_states_may_be_given_as_a_list_in_a_list(name):
+    layer = REGISTRY[name].layer(UNITS)
+    states = [np.full((3, UNITS), 0.5, "float32")] * len(layer.state_size)
+    expected = to_numpy(layer(sequences(), initial_state=states))
+    assert close(layer(sequences(), initial_state=[states]), expected, 1e-6)
 
 
 def test_the_number_of_states_is_named():
@@ -239,3 +256,23 @@ def test_a_result_may_be_changed_in_place(name):
 
     x = sequences()
     assert close(gradients(changed, x)[0], gradients(copied, x)[0], 1e-6)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="only torch changes tensors in place")
+@pytest.mark.parametrize("name", REGISTRY)
+def test_a_mask_may_be_changed_in_place(name):
+    layer = REGISTRY[name].layer(UNITS, return_sequences=True)
+    layer.build((None, None, FEATURES))
+    layer.set_weights(drawn(layer))
+
+    def slope(change):
+        def total(x):
+            mask = keras.ops.convert_to_tensor(np.array([[1, 0, 1, 1, 0]] * 3, bool))
+            outputs = layer(x, mask=mask)
+            if change:
+                mask.fill_(True)
+            return keras.ops.sum(outputs)
+
+        return gradients(total, sequences())[0]
+
+    assert close(slope(True), slope(False), 1e-6)

@@ -86,6 +86,47 @@ def test_function_transforms_answer_as_the_tape_does(name):
     assert close(torch.func.jvp(layer, (x,), (x,))[1], torch.func.jvp(loop_of(name), (x,), (x,))[1], 1e-5)
 
 
+@on_torch
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("name", REGISTRY)
+def test_a_batch_of_gradients_is_each_of_them(name, masked):
+    import torch
+
+    layer, x = built(REGISTRY[name].layer, return_sequences=True), keras.ops.convert_to_tensor(inputs())
+    given = {"mask": torch.tensor([[1, 0, 1], [0, 1, 1]], dtype=torch.bool)} if masked else {}
+
+    def jacobian(**how):
+        return torch.autograd.functional.jacobian(lambda x: layer(x, **given).sum((0, 2)), x, **how)
+
+    assert close(jacobian(vectorize=True), jacobian(), 1e-6)
+
+
+@on_torch
+@pytest.mark.parametrize("name", ["gru", "mgu", "peephole", "rnn"])  # an LSTM's steps are torch's own
+def test_a_prediction_keeps_no_step(name, monkeypatch):
+    import weakref
+
+    import torch
+
+    kind, kept, most = REGISTRY[name].arithmetic, [], []
+    step = kind.step
+
+    def counting(self, *arguments):
+        new, saved = step(self, *arguments)
+        most.append(sum(one() is not None for one in kept))
+        kept.extend(map(weakref.ref, saved))
+        return new, saved
+
+    monkeypatch.setattr(kind, "step", counting)
+    layer, x = built(REGISTRY[name].layer), np.ones((2, 40, 4), "float32")
+    with torch.no_grad():
+        layer(x)
+    assert max(most) <= 10  # those of the step before
+    most.clear()
+    layer(x)
+    assert max(most) > 30  # kept for the way back
+
+
 def loop_of(name):
     """Keras's own loop over the cell, with the weights that ``built`` gives."""
     entry = REGISTRY[name]
@@ -159,6 +200,37 @@ def test_lengths_that_vary_share_one_program(monkeypatch):
             assert program.experimental_get_tracing_count() <= 3
     assert close(found[0], found[2], 1e-5)
     assert close(found[1], found[3], 1e-5)
+
+
+@on_tensorflow
+@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("shape", [(None, None, 4), (None, None, None), None])
+def test_a_function_of_open_shapes_trains_as_the_tape_does(name, shape):
+    import tensorflow as tf
+
+    layer, x = built(REGISTRY[name].layer, return_sequences=True), tf.constant(inputs())
+
+    def slopes(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = tf.reduce_sum(layer(tf.ensure_shape(x, shape or (None, None, None))) ** 2)
+        return tape.gradient(value, [x, layer.cell.kernel.value])
+
+    found = tf.function(slopes, input_signature=[tf.TensorSpec(shape, "float32")])(x)
+    assert all(close(one, other, 1e-6) for one, other in zip(found, slopes(x), strict=True))
+
+
+@on_tensorflow
+@pytest.mark.parametrize("name", REGISTRY)
+def test_shapes_that_are_known_stay_known(name):
+    import tensorflow as tf
+
+    layer = built(REGISTRY[name].layer, return_sequences=True, return_state=True)
+    for rows, steps in ((2, 3), (3, 3), (3, 5)):  # from here on one program serves any
+        layer(tf.ones((rows, steps, 4)))
+    outputs, *states = tf.function(layer).get_concrete_function(tf.TensorSpec((1, 6, 4))).structured_outputs
+    assert outputs.shape == (1, 6, 3)
+    assert all(state.shape == (1, 3) for state in states)
 
 
 @on_tensorflow

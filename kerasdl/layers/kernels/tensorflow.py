@@ -86,6 +86,10 @@ def recur(
 
     tensors = [x, *states, *weights.values()]
     *last_states, outputs = run(*map(tf.convert_to_tensor, tensors))
+    for state in last_states:  # a program for any number of rows and any length cannot say which these are
+        state.set_shape((x.shape[0], state.shape[1]))
+    if sequences:
+        outputs.set_shape((*x.shape[:2], outputs.shape[2]))
     last = last_states[0]
     if mask is not None:
         # Keras holds zeros until a row's first step that counts, whatever the initial state.
@@ -194,8 +198,9 @@ def _programs(
         )
         dz = cell.projected(OPS, slopes)
         d_x = tf.matmul(dz, weights["kernel"], transpose_b=True)
-        d_x = tf.transpose(tf.reshape(d_x, (time, -1, x.shape[2])), (1, 0, 2))
-        every["kernel"] = OPS.outer(rows(tf.transpose(x, (1, 0, 2))), dz)
+        features = weights["kernel"].shape[0]  # which x may leave open
+        d_x = tf.transpose(tf.reshape(d_x, (time, -1, features)), (1, 0, 2))
+        every["kernel"] = OPS.outer(tf.reshape(tf.transpose(x, (1, 0, 2)), (-1, features)), dz)
         return (d_x, *map(tf.transpose, d_states), *(every[name] for name in names))
 
     return forward, backward

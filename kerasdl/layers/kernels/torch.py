@@ -70,17 +70,19 @@ def recur(
     layer: Any,
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
     """Run a cell over time: see :class:`kerasdl.layers.kernels.Kernel`."""
-    lengths = None
+    lengths, keep = None, torch.is_grad_enabled()
+    if keep and mask is not None:
+        mask = mask.clone()  # which the user may change: the way back needs the original
     fused = _is_fused(cell, x, weights, mask, layer)
     if fused and mask is not None:
         lengths = _lengths(mask)
         fused = lengths is not None
     if fused:
         outputs, *last_states = _fused(str(cell.fused), x, states, weights, mask, lengths)
-        if torch.is_grad_enabled():  # copies, which the user may change: the way back needs the originals
+        if keep:  # copies, for the same reason
             outputs, last_states = outputs.clone(), [state.clone() for state in last_states]
     else:
-        arguments = (cell, mask, len(states), tuple(weights), x, *states, *weights.values())
+        arguments = (cell, mask, keep, len(states), tuple(weights), x, *states, *weights.values())
         outputs, *last_states = _Recurrence.apply(*arguments)
     last = outputs[:, -1]
     if mask is not None:
@@ -167,6 +169,7 @@ class _Recurrence(torch.autograd.Function):
         context: Any,
         cell: Arithmetic,
         mask: Tensor | None,
+        keep: bool,
         count: int,
         names: tuple[str, ...],
         x: Tensor,
@@ -174,7 +177,7 @@ class _Recurrence(torch.autograd.Function):
     ) -> Any:
         states, weights = arguments[:count], dict(zip(names, arguments[count:], strict=True))
         matrices, vectors = cell.recurrent(weights)
-        keep = any(context.needs_input_grad)
+        keep = keep and any(context.needs_input_grad)  # which is true of weights under no_grad as well
         rows, bias = x.transpose(0, 1).flatten(0, 1), cell.input_bias(weights)
         z = rows @ weights["kernel"] if bias is None else torch.addmm(bias, rows, weights["kernel"])
         # The state before the first step, then the states after each.
@@ -195,10 +198,7 @@ class _Recurrence(torch.autograd.Function):
             context.save_for_backward(x, outputs, *arguments)
         wanted = outputs[1:].transpose(0, 1)
         if keep:  # copies, which the user may change: the way back needs the originals
-            wanted, present = (
-                wanted.clone(memory_format=torch.contiguous_format),
-                [p.clone() for p in present],
-            )
+            wanted, present = wanted.clone(), [p.clone() for p in present]
         return wanted, *present
 
     @staticmethod
@@ -224,7 +224,8 @@ class _Recurrence(torch.autograd.Function):
             if mask is not None:
                 old = tuple(o + d * ~m for o, d in zip(old, d_states, strict=True))
             d_states = old
-        slopes = tuple(stack.flatten(0, 1) for stack in slopes)
+        # Not flattened: batches of gradients, as of a vectorized Jacobian, have no rule for that.
+        slopes = tuple(stack.reshape(-1, stack.shape[-1]) for stack in slopes)
         every = cell.gradients(
             OPS,
             slopes,
@@ -234,10 +235,10 @@ class _Recurrence(torch.autograd.Function):
         )
         dz = cell.projected(OPS, slopes)
         d_x = None
-        if context.needs_input_grad[4]:
+        if context.needs_input_grad[5]:
             d_x = (dz @ weights["kernel"].T).view(x.shape[1], x.shape[0], x.shape[2]).transpose(0, 1)
         every["kernel"] = OPS.outer(x.transpose(0, 1).flatten(0, 1), dz)
-        return None, None, None, None, d_x, *d_states, *(every[name] for name in context.names)
+        return None, None, None, None, None, d_x, *d_states, *(every[name] for name in context.names)
 
     @staticmethod
     def jvp(context: Any, *tangents: Any) -> Any:  # of weights or states: those of x take Keras's loop
