@@ -20,6 +20,7 @@ from kerasdl.text import Vocabulary
 
 CHUNK = 256  # steps that the compiled program takes at most in one call: one program for any length
 FREE = -1  # in place of a token where none is prescribed
+LOST = -2  # in place of a token where a score is not a number
 
 
 def language_model(
@@ -96,7 +97,8 @@ def generate(
 
     Raises:
         ValueError: a prompt that is empty or holds an unknown token, a vocabulary that does not fit the
-            model, a length below 1, a negative temperature, another kind of model.
+            model, a length below 1, a negative temperature, another kind of model, scores that are not
+            numbers; above temperature 0, outputs that are no logits.
 
     Example:
         >>> model = language_model(Vocabulary("ab"), units=4, layers=1)
@@ -123,6 +125,11 @@ def generate(
     told[: len(prescribed)] = prescribed
     noise = np.zeros((len(told), reads.size), "float32")
     if checks.not_negative("temperature", temperature):
+        if writer.output_layer.activation is not keras.activations.linear:
+            raise ValueError(
+                f"temperature={temperature!r} divides logits, and {writer.output_layer.name!r} has an "
+                "activation: leave that out"
+            )
         temperature = min(temperature, 1e30)  # above it float32 ends, and the logits have long lost their say
         noise[len(prescribed) - 1 : steps] = temperature * rng.gumbel(size=(length, reads.size))
     noise[:, : len(vocabulary.reserved)] = -np.inf
@@ -133,7 +140,26 @@ def generate(
         tokens, *state = writer.predict_on_batch([count, told[part], noise[part], *state])
         written.append(tokens)
     numbers = np.concatenate(written)[len(prescribed) - 1 : steps]
+    refuse_lost(model, numbers)
     return vocabulary.decode(np.concatenate([prescribed, numbers.astype("int32")]))
+
+
+def unless_lost(token: Any, scores: Any) -> Any:
+    """Return the token of each row, or LOST where one of its scores is not a number."""
+    return ops.where(ops.any(ops.isnan(scores), axis=-1), ops.full_like(token, LOST), token)
+
+
+def refuse_lost(model: keras.Model, numbers: np.ndarray) -> None:
+    """Refuse what a model wrote where its scores were no numbers.
+
+    Raises:
+        ValueError: they were.
+    """
+    if (numbers == LOST).any():
+        raise ValueError(
+            f"model={model.name!r} gives scores that are not numbers: its training diverged, or its weights "
+            "are too large for its dtype"
+        )
 
 
 class _Writer(keras.Model):
@@ -173,14 +199,14 @@ class _Writer(keras.Model):
             written, token, states = carry
             prescribed = ops.take(told, t, axis=0)
             token = ops.where(prescribed == FREE, token, prescribed)
-            vector, after = ops.one_hot(token, self.reads.size, dtype=self.reads.compute_dtype), []
+            vector, after = self.reads(token[:, None])[:, 0], []
             for layer, state in zip(self.recurrent, states, strict=True):
                 vector, state = layer.cell(vector, state)
                 after.append([ops.cast(one, layer.cell.compute_dtype) for one in state])
             # In float32 at least: half a number has no room for what is never written.
             logits = ops.add(self.output_layer(vector), ops.take(noise, t, axis=0))
             token = ops.cast(ops.argmax(logits, axis=-1), "int32")
-            return ops.slice_update(written, [t], token), token, after
+            return ops.slice_update(written, [t], unless_lost(token, logits)), token, after
 
         written, token, states = ops.fori_loop(0, count[0], step, (ops.zeros_like(told), before, states))
         outside = zip(states, self._outside(), strict=True)
@@ -200,7 +226,8 @@ def _writer(model: keras.Model) -> tuple[keras.layers.Layer, _Writer]:
             recurrent
             and isinstance(first, Tokens)
             and isinstance(last, keras.layers.Dense)
-            and all(isinstance(layer, keras.layers.RNN) for layer in recurrent)
+            and last.units == first.size
+            and all(isinstance(layer, keras.layers.RNN) and not layer.go_backwards for layer in recurrent)
         ):
             raise ValueError(f"model={model!r}: give one that models.language_model made")
         _writers[model] = _Writer(first, recurrent, last)
@@ -212,6 +239,6 @@ def _chain(model: keras.Model) -> list[keras.layers.Layer]:
     tensors, chain = getattr(model, "outputs", None) or [], []
     while len(tensors) == 1:
         layer, tensors = borrowed.producer(tensors[0])
-        tensors = [one for one in tensors if one is not borrowed.mask_of(tensors[0])]
+        tensors = [one for one in tensors if one.dtype != "bool"]  # without masks
         chain.append(layer)
     return [] if tensors else chain[-2::-1]

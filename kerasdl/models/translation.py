@@ -15,6 +15,7 @@ from keras import ops
 from kerasdl import checks
 from kerasdl.initializers import GlorotUniform
 from kerasdl.layers import Attention, Tokens
+from kerasdl.models.language import refuse_lost, unless_lost
 from kerasdl.models.recurrent import recurrent_layer
 from kerasdl.text import Vocabulary
 
@@ -109,7 +110,8 @@ def translate(model: keras.Model, texts: Iterable[str], length: int, batch_size:
 
     Raises:
         TypeError: a single text.
-        ValueError: an unknown character or word, only empty texts, a length below 1, another kind of model.
+        ValueError: an unknown character or word, only empty texts, a length below 1, another kind of model,
+            scores that are not numbers.
 
     Example:
         >>> letters = Vocabulary("ab", reserved=["padding", "begin", "end"])
@@ -120,10 +122,13 @@ def translate(model: keras.Model, texts: Iterable[str], length: int, batch_size:
     read = writer.source.vocabulary.encode_all(texts)
     if not len(read):
         return []
+    if not read.shape[1]:  # here, for on JAX (keras 3.15) a prediction that fails loses the weights
+        raise ValueError(f"texts={texts!r} are all empty: give one with something in it")
     target = writer.target.vocabulary
     blank = np.full((len(read), checks.positive_int("length", length)), target.padding, "int32")
     checks.positive_int("batch_size", batch_size)
     numbers = writer.predict([read, blank], batch_size=min(batch_size, len(read)), verbose=0)
+    refuse_lost(model, numbers)
     return target.decode_all(numbers.astype("int32"))
 
 
@@ -162,9 +167,13 @@ class _Translator(keras.Model):
                 seen = self.attention(output[:, None], memory, memory_mask=counts)[:, 0]
                 output = self.mix(ops.concatenate([output, seen], axis=-1))
             # In float32 at least: half a number has no room for what is never written.
-            best = ops.cast(ops.argmax(ops.add(self.output_layer(output), never), axis=-1), "int32")
-            token = ops.where(_goes_on(token, vocabulary), best, ops.full_like(token, vocabulary.padding))
-            return t + 1, ops.slice_update(written, [zero, t], token[:, None]), token, after
+            scores = ops.add(self.output_layer(output), never)
+            best = ops.cast(ops.argmax(scores, axis=-1), "int32")
+            nothing = ops.full_like(token, vocabulary.padding)
+            goes_on = _goes_on(token, vocabulary)
+            shown = ops.where(goes_on, unless_lost(best, scores), nothing)
+            written = ops.slice_update(written, [zero, t], shown[:, None])
+            return t + 1, written, ops.where(goes_on, best, nothing), after
 
         first, zero = ops.full_like(blank[:, 0], vocabulary.begin), ops.array(0, "int32")
         states = [

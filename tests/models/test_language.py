@@ -6,10 +6,10 @@ import weakref
 import keras
 import numpy as np
 import pytest
-from oracles import to_numpy
+from oracles import shaken, to_numpy
 
 import kerasdl
-from kerasdl import models, scratch, text
+from kerasdl import layers, models, scratch, text
 from kerasdl.models import language
 from kerasdl.text import Vocabulary
 
@@ -199,3 +199,46 @@ def test_what_cannot_be_written_is_refused(arguments, words):
     given = {"model": writer(layers=1), "prompt": "bad", "length": 3, **arguments}
     with pytest.raises(ValueError, match=words):
         models.generate(**given)
+
+
+def chain(recurrent, output=None, width=None, vocabulary=LETTERS):
+    tokens = keras.Input((None,), dtype="int32")
+    outputs = recurrent(layers.Tokens(vocabulary, width)(tokens))
+    output = keras.layers.Dense(len(vocabulary)) if output is None else output
+    return shaken(keras.Model(tokens, output(outputs)))
+
+
+def test_a_model_with_padding_writes_the_same_from_a_file(tmp_path):
+    padded = text.Vocabulary("abc", reserved=["padding"])
+    model = chain(layers.GRU(4, return_sequences=True), vocabulary=padded)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert models.generate(loaded, "ab", 9) == models.generate(model, "ab", 9)
+
+
+def test_learned_vectors_are_read_as_the_model_reads_them():
+    model = chain(layers.GRU(6, return_sequences=True), width=3)
+    written = models.generate(model, "bad cab", 24)
+    taught = model.predict(LETTERS.encode(written)[None, :-1], verbose=0)[0].argmax(axis=-1)
+    assert LETTERS.decode(taught[6:]) == written[7:]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_scores_that_are_no_numbers_are_refused(value, temperature):
+    model = models.language_model(text.Vocabulary("ab", reserved=["padding"]), "gru", units=3)
+    model.set_weights([np.full_like(w, value) for w in model.get_weights()])
+    with pytest.raises(ValueError, match="gives scores that are not numbers: its training diverged"):
+        models.generate(model, "ab", 3, temperature)
+
+
+def test_what_would_not_write_as_the_model_reads_is_refused():
+    backwards = chain(layers.GRU(4, return_sequences=True, go_backwards=True))
+    narrow = chain(layers.GRU(4, return_sequences=True), keras.layers.Dense(4))
+    for model in (backwards, narrow):
+        with pytest.raises(ValueError, match=r"give one that models\.language_model made"):
+            models.generate(model, "ab", 3)
+    odds = chain(layers.GRU(4, return_sequences=True), keras.layers.Dense(6, "softmax"))
+    assert len(models.generate(odds, "ab", 3)) == 5
+    with pytest.raises(ValueError, match=r"temperature=1\.0 divides logits, and 'dense.*' has an activation"):
+        models.generate(odds, "ab", 3, 1.0)

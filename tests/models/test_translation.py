@@ -103,9 +103,33 @@ def test_a_short_lesson_is_learned_whole():
 
 @pytest.mark.parametrize(
     ("texts", "length", "words"),
-    [(["az"], 3, "character 'z'"), (["a"], 0, "length=0"), (["", ""], 3, "have length 0")],
+    [(["az"], 3, "character 'z'"), (["a"], 0, "length=0"), (["", ""], 3, "are all empty")],
 )
 def test_what_cannot_be_translated_is_refused(texts, length, words):
     model = models.encoder_decoder(LETTERS, LETTERS, "rnn", units=4)
     with pytest.raises(ValueError, match=words):
         models.translate(model, texts, length)
+
+
+def test_one_text_is_answered_as_among_others(tmp_path):
+    model = shaken(models.encoder_decoder(LETTERS, LETTERS, "gru", units=4, attention=True))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for questions in (["ab", "c"], ["ab", "abc", "c"]):
+        model([LETTERS.encode_all(questions), LETTERS.encode_all(questions, begin=True)])
+    assert models.translate(loaded, ["ab"], 5) == models.translate(model, ["ab", "c"], 5)[:1]
+
+
+def test_only_empty_texts_are_refused_and_the_model_lives_on():
+    model = models.encoder_decoder(LETTERS, LETTERS, "gru", units=4)
+    before = models.translate(model, ["ab", ""], 4)
+    with pytest.raises(ValueError, match=r"texts=\['', ''\] are all empty: give one"):
+        models.translate(model, ["", ""], 4)
+    assert models.translate(model, ["ab", ""], 4) == before
+
+
+def test_scores_that_are_no_numbers_are_refused():
+    model = models.encoder_decoder(LETTERS, LETTERS, "gru", units=4)
+    model.set_weights([np.full_like(w, np.nan) for w in model.get_weights()])
+    with pytest.raises(ValueError, match="gives scores that are not numbers"):
+        models.translate(model, ["ab", "c"], 4)
