@@ -226,7 +226,7 @@ def _drawn() -> dict[str, Any]:
         import torch
 
         every = [torch.random.get_rng_state(), *torch.cuda.get_rng_state_all()]
-        drawn["torch"] = [state.numpy() for state in every]
+        drawn["torch"] = list(map(keras.ops.convert_to_numpy, every))
     return drawn
 
 
