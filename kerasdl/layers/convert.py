@@ -194,7 +194,7 @@ def _of_its_own(model: keras.Model) -> list[Any]:
     found = {}
     for value in (value for part in parts for value in (part, *vars(part).values())):
         kind = value if isinstance(value, (type, types.FunctionType)) else type(value)
-        outside = kind.__module__.partition(".")[0] not in ("keras", "builtins")
+        outside = str(kind.__module__).partition(".")[0] not in ("keras", "builtins")  # exec gives none
         if outside and (isinstance(kind, types.FunctionType) or hasattr(kind, "get_config")):
             found[id(kind)] = kind
     return list(found.values())

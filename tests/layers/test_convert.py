@@ -207,12 +207,14 @@ class Scaled(keras.layers.Layer):
 
 
 def test_classes_and_lambdas_of_one_name_are_told_apart():
-    half, rate = 0.5, 0.01
+    half, rate, made = 0.5, 0.01, {}
+    exec("def halved(x): return x / 2", made)  # in no module
     model = of(
         own_twice()(),
         Scaled(),
         keras.layers.Dense(FEATURES, activation=lambda x: keras.ops.tanh(x) * half),
         keras.layers.Dense(FEATURES, activation=lambda x: -x),
+        keras.layers.Dense(FEATURES, activation=made["halved"]),
         keras.layers.GRU(3, return_sequences=True),
         keras.layers.Lambda(lambda x: keras.ops.mean(x, axis=1), output_shape=(3,)),
         loss=lambda y, found: keras.ops.mean(keras.ops.abs(y - found), axis=-1),
