@@ -157,10 +157,11 @@ class _Reading:
             return self.of(value.__func__)
         if isinstance(value, functools.cached_property):
             return self.of(value.func)
-        if isinstance(getattr(value, "__wrapped__", None), types.FunctionType):  # jitted, cached
-            return self.of(value.__wrapped__)
-        if isinstance(value, COMPILED) or hasattr(value, "__self__"):
-            return [value.__name__, self.of(getattr(value, "__self__", None))]
+        if isinstance(getattr(value, "__wrapped__", None), types.FunctionType) and not _own(type(value)):
+            return self.of(value.__wrapped__)  # jitted, cached
+        if isinstance(value, (*COMPILED, types.BuiltinFunctionType, types.MethodType)) or _bound(value):
+            parts = (getattr(value, name, None) for name in ("__self__", "__func__"))
+            return [digests.named(value), self.all(parts)]
         if isinstance(value, keras.losses.Loss):  # its config may lack settings, and its name counts losses
             return [self.all(pair) for pair in vars(value).items() if pair[0] != "name"]
         if isinstance(value, keras.Model):
@@ -261,6 +262,11 @@ def _release(module: str) -> str:
     return str(getattr(sys.modules.get(str(module).partition(".")[0]), "__version__", ""))
 
 
+def _bound(value: Any) -> bool:
+    """Return whether this is a method of an object that is not written in Python."""
+    return hasattr(value, "__self__") and callable(value) and not _own(type(value))
+
+
 def _named_by(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     """Yield what a function's code names: in its module, and in others of one's own that it reaches there.
 
@@ -321,6 +327,8 @@ def _imported(steps: list[list[dis.Instruction]], package: str | None) -> Iterat
 
 def _is_there_as_own(top: str) -> bool:
     """Return whether a module that may not have been imported yet is one's own."""
+    if top in sys.stdlib_module_names:
+        return False
     if top in sys.modules:
         return _own(sys.modules[top])
     with contextlib.suppress(ValueError, ImportError):

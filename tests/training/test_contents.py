@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import threading
+import types
 from pathlib import Path
 
 import keras
@@ -111,6 +112,18 @@ class Scale:
         return self.by * x
 
 
+class Wrapper:
+    """A decorator with a setting, which has the function that it wraps beside it."""
+
+    def __init__(self, function, by):
+        functools.update_wrapper(self, function)
+        self.by = by
+
+
+def one():
+    return 1
+
+
 PAIRS = {
     "index": (table(), table().set_index(pd.Index([1, 0]))),
     "index's name": (table(), table().rename_axis("row")),
@@ -135,6 +148,12 @@ PAIRS = {
     "the form of sparse rows": (sparse.csr_array([[1.0]]), sparse.csc_array([[1.0]])),
     "an attribute": (Scale(1.0), Scale(2.0)),
     "what a method is of": (Scale(1.0).__call__, Scale(2.0).__call__),
+    "a function bound by hand": tuple(
+        types.MethodType(function, Scale(1.0)) for function in (lambda self: 1, lambda self: 2)
+    ),
+    "a decorator's setting": (Wrapper(one, 1), Wrapper(one, 2)),
+    "a built-in function": (max, min),
+    "a ufunc": (np.exp, np.log),
     "what a built-in method is of": (np.random.default_rng(0).normal, np.random.default_rng(1).normal),
     "what was learned and stays": tuple(
         FrozenEstimator(Ridge().fit([[0.0], [1.0]], y)) for y in ([0.0, 1.0], [0.0, 2.0])
