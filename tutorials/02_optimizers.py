@@ -21,7 +21,7 @@ chapter = course.Chapter(
         "sweep_epochs": 5,
         "seed": 0,
     },
-    fast={"steps": 300, "rates": 16, "epochs": 6, "rates_a_decade": 1, "sweep_epochs": 2},
+    fast={"steps": 300, "rates": 16, "epochs": 6, "rates_a_decade": 1, "sweep_epochs": 1},
 )
 settings = chapter.settings
 
