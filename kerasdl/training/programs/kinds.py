@@ -48,7 +48,11 @@ METRICS = (
     "SparseCategoricalAccuracy",
 )
 REGULARIZERS = ("L1", "L2", "L1L2")
-WRAPPED = {"build", "quantize"}  # Keras itself sets these on every layer
+OWN = {
+    "build",
+    "quantize",
+    "loss",
+}  # Keras itself sets these on a layer or a model; a loss is looked at apart
 
 
 def kind(model: keras.Model) -> Hashable | None:
@@ -85,9 +89,7 @@ def _kind(model: keras.Model) -> Hashable:
     # Classes first: a config is asked of Keras's own parts and ours alone.
     parts = borrowed.every_layer(model)
     for one in (model, *parts, model.optimizer):
-        _ask(
-            {name for name, own in vars(one).items() if callable(own) and hasattr(type(one), name)} <= WRAPPED
-        )
+        _ask({name for name, own in vars(one).items() if callable(own) and hasattr(type(one), name)} <= OWN)
     for part in parts:
         _ask(_is_one_of(part, LAYERS + CELLS) or type(part) in OURS)
         _ask(getattr(part, "activity_regularizer", None) is None)
