@@ -210,6 +210,7 @@ def _function(function: Any) -> Hashable:
     if _is_stock(function):
         return function
     _ask(isinstance(function, FunctionType) and not (function.__defaults__ or function.__kwdefaults__))
+    _ask(function.__name__ != "<lambda>")  # Keras warns of it when it writes down how a model is compiled
     read, code = inspect.getclosurevars(function), function.__code__
     _ask(not read.nonlocals and all(map(_is_keras, read.globals.values())))
     _ask(not any(isinstance(constant, CodeType) for constant in code.co_consts))
