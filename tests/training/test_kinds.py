@@ -377,3 +377,17 @@ def test_what_cannot_be_told_has_no_kind():
     doubled = keras.Model(inputs := keras.Input((6,)), 2 * keras.layers.Dense(1)(inputs))
     doubled.compile("sgd", "mse")
     assert kinds.kind(ready(doubled)) is None
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="JAX keeps traces itself")
+def test_tables_of_many_sizes_leave_few_traces_and_no_warning(monkeypatch, caplog):
+    from kerasdl.training.programs import tensorflow
+
+    monkeypatch.setattr(tensorflow, "MOST", 3)
+    twins._kept.clear()
+    for rows in (3, 4, 5, 6, 7, 8, 9, 10):
+        last = trained(made(), rows=rows)
+    (twin,) = twins._kept.values()
+    assert len(twin.traces.functions) == 3
+    assert "retracing" not in caplog.text
+    assert equal(alone(made, rows=10), last)

@@ -4,6 +4,7 @@ A compiled model goes in; out comes a program that takes steps on data that lie 
 """
 
 import functools
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -11,6 +12,8 @@ import keras
 import tensorflow as tf
 
 from kerasdl.training.programs import contract, kinds, twins
+
+MOST = 64  # traces that a model or a twin keeps
 
 
 def obstacle(model: keras.Model) -> str | None:
@@ -28,30 +31,42 @@ def free_memory() -> float | None:
 
 
 class Traces:
-    """The loops and the answer of one model, each traced where it is first asked for.
+    """The loops and the answers of one model, each traced for the first inputs of its shapes.
 
     Args:
         model: built; for loops compiled, its metrics as they begin.
+
+    Attributes:
+        functions: (loop or answer, shapes) → what was traced last, a bounded number of them.
     """
 
     def __init__(self, model: keras.Model):
         self.model = model
+        self.functions: OrderedDict[tuple, Any] = OrderedDict()
         self._fresh = [variable.numpy() for variable in model.metrics_variables]
-        self.loops: dict[bool, Any] = {}
 
-    @functools.cached_property
-    def answer(self) -> Any:
-        """From a batch of inputs to outputs."""
-        model = self.model
-        return _function(lambda x: model.predict_step((x,)), model)
+    def answer(self, x: Any) -> Any:
+        """Return the outputs for a batch of inputs."""
+        return self._traced("answer", self.model.predict_step, (x,))((x,))
 
-    def loop(self, training: bool) -> Any:
-        """Return what takes training steps, or test steps: from data, rows and a chunk to metrics."""
-        if training not in self.loops:
-            self.loops[training] = self._loop(training)
-        return self.loops[training]
+    def loop(self, training: bool, data: Any, rows: Any, chunk: Any) -> dict[str, Any]:
+        """Take the training steps, or the test steps, of a chunk, and return what the metrics say."""
+        return self._traced(training, self._loop(training), (data, rows))(data, rows, chunk)
 
-    def _loop(self, training: bool) -> Any:
+    def _traced(self, what: Any, function: Callable, given: Any) -> Any:
+        key = (what, *((tuple(one.shape), one.dtype) for one in tf.nest.flatten(given)))
+        if key not in self.functions:
+            # TensorFlow would keep the traces of all shapes in one function, and warn of them; and it counts
+            # functions by their source, which a partial has not.
+            self.functions[key] = tf.function(
+                functools.partial(function), jit_compile=self.model.jit_compile, autograph=False
+            )
+            if len(self.functions) > MOST:
+                self.functions.popitem(last=False)
+        self.functions.move_to_end(key)
+        return self.functions[key]
+
+    def _loop(self, training: bool) -> Callable:
         model = self.model
         step = model.train_step if training else model.test_step
         metrics = list(zip(model.metrics_variables, self._fresh, strict=True))
@@ -70,13 +85,7 @@ class Traces:
             tf.while_loop(lambda number: number < stop, body, [start], parallel_iterations=1)
             return model.get_metrics_result()
 
-        return _function(loop, model)
-
-
-def _function(function: Callable, model: keras.Model) -> Any:
-    # TensorFlow counts traces by a function's source, and would warn of every fifth model. A partial has
-    # none: each program is counted by itself.
-    return tf.function(functools.partial(function), jit_compile=model.jit_compile, autograph=False)
+        return loop
 
 
 def forward(model: keras.Model, kind: Hashable | None) -> Callable[[list], list]:
@@ -84,12 +93,12 @@ def forward(model: keras.Model, kind: Hashable | None) -> Callable[[list], list]
     own = Traces(model)
 
     def answers(batches: list) -> list:
-        twin = None if "answer" in vars(own) else twins.known(kind)
+        twin = None if own.functions else twins.known(kind)
         if twin is not None and not twin.take(model):
             twin = None
         try:
-            answer = (own if twin is None else twin.traces).answer
-            found = [answer(tf.nest.map_structure(tf.convert_to_tensor, batch)) for batch in batches]
+            traces = own if twin is None else twin.traces
+            found = [traces.answer(tf.nest.map_structure(tf.convert_to_tensor, batch)) for batch in batches]
             return tf.nest.map_structure(lambda one: one.numpy(), found)
         finally:
             if twin is not None:
@@ -120,7 +129,7 @@ class Program(contract.Program):
         return tf.nest.map_structure(tf.convert_to_tensor, data)
 
     def take(self) -> None:
-        if self._own.loops or self._batch is None:
+        if self._own.functions or self._batch is None:
             return
         twin = twins.of(self.signature[-1], self.model, self._batch, Traces)
         if twin is not None and twin.take(self.model):
@@ -139,6 +148,6 @@ class Program(contract.Program):
 
     def steps(self, data: Any, rows: Any, start: int, stop: int, training: bool) -> dict[str, Any]:
         chunk = tf.constant([start, stop, int(self._anew)])
-        found = self._traces.loop(training)(data, rows, chunk)
+        found = self._traces.loop(training, data, rows, chunk)
         self._anew = False
         return tf.nest.map_structure(lambda one: one.numpy(), found)  # waits for the device
