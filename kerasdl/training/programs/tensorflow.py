@@ -47,19 +47,19 @@ class Traces:
 
     def answer(self, x: Any) -> Any:
         """Return the outputs for a batch of inputs."""
-        return self._traced("answer", self.model.predict_step, (x,))((x,))
+        return self._traced("answer", lambda: self.model.predict_step, (x,))((x,))
 
     def loop(self, training: bool, data: Any, rows: Any, chunk: Any) -> dict[str, Any]:
         """Take the training steps, or the test steps, of a chunk, and return what the metrics say."""
-        return self._traced(training, self._loop(training), (data, rows))(data, rows, chunk)
+        return self._traced(training, lambda: self._loop(training), (data, rows))(data, rows, chunk)
 
-    def _traced(self, what: Any, function: Callable, given: Any) -> Any:
+    def _traced(self, what: Any, make: Callable[[], Callable], given: Any) -> Any:
         key = (what, *((tuple(one.shape), one.dtype) for one in tf.nest.flatten(given)))
         if key not in self.functions:
             # TensorFlow would keep the traces of all shapes in one function, and warn of them; and it counts
             # functions by their source, which a partial has not.
             self.functions[key] = tf.function(
-                functools.partial(function), jit_compile=self.model.jit_compile, autograph=False
+                functools.partial(make()), jit_compile=self.model.jit_compile, autograph=False
             )
             if len(self.functions) > MOST:
                 self.functions.popitem(last=False)

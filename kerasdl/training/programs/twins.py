@@ -84,9 +84,7 @@ def known(kind: Hashable | None) -> Twin | None:
     return _kept.get(kind)
 
 
-def _made(
-    kind: Hashable, model: keras.Model, batch: Any, traces: Callable[[keras.Model], Any]
-) -> Twin | None:
+def _made(kind: Hashable, model: keras.Model, batch: Any, traces: Maker) -> Twin | None:
     """Return a twin, or None where none can be made of a model's configs, or none of its kind."""
     with random.seeded(0), borrowed.stock_draws(0):  # whatever it draws is nobody's loss
         try:

@@ -1,18 +1,12 @@
 """The draughtsman draws what the chapter would have drawn, in its order, and is never in the way."""
 
-import io
-
+import drawn
 import numpy as np
-import pandas as pd
 import pytest
-from matplotlib import image
 
 from kerasdl import plots
 from kerasdl.course import picture
 from kerasdl.course.play.draughtsman import Draughtsman
-
-HISTORY = pd.DataFrame({"loss": [1.0, 0.01], "val_loss": [2.0, 0.1]}, index=[1, 2])
-GRID = pd.DataFrame({"a": [1, 2], "b": [1, 1], "valid": [1.0, 2.0]})
 
 
 def moved():
@@ -21,10 +15,7 @@ def moved():
     return figure
 
 
-FIGURES = {
-    "legend": lambda: plots.lines({"a": ([1, 2], [3, 4])}, "x", "y", yscale="log"),
-    "panels": lambda: plots.learning_curves({"left": HISTORY, "right": HISTORY}),
-    "colour bar": lambda: plots.heat_map(GRID, "a", "b"),
+FIGURES = drawn.FIGURES | {
     "contours": lambda: plots.descents(lambda x, y: x**2 + y**2, {"SGD": np.array([[2.0, 1.0], [1.0, 0.5]])}),
     "moved": moved,
 }
@@ -37,17 +28,13 @@ def draughtsman():
     own.close()
 
 
-def pixels(png):
-    return image.imread(io.BytesIO(png))
-
-
 @pytest.mark.parametrize("name", FIGURES)
 def test_it_draws_what_the_chapter_would_have_drawn(draughtsman, tmp_path, name):
     draughtsman.save(FIGURES[name](), "It shows.", tmp_path / "there.png")
     assert draughtsman.finish() == ""
     png = (tmp_path / "there.png").read_bytes()
     assert b"It shows." in png
-    assert np.array_equal(pixels(png), pixels(picture.png(FIGURES[name]())))
+    assert np.array_equal(drawn.pixels(png), drawn.pixels(picture.png(FIGURES[name]())))
 
 
 def test_a_figure_is_drawn_as_it_was_when_it_was_given(draughtsman, tmp_path):
@@ -56,7 +43,7 @@ def test_a_figure_is_drawn_as_it_was_when_it_was_given(draughtsman, tmp_path):
     figure.axes[0].set_title("later")
     draughtsman.finish()
     assert np.array_equal(
-        pixels((tmp_path / "there.png").read_bytes()), pixels(picture.png(FIGURES["legend"]()))
+        drawn.pixels((tmp_path / "there.png").read_bytes()), drawn.pixels(picture.png(FIGURES["legend"]()))
     )
 
 
@@ -73,7 +60,7 @@ def test_a_figure_that_cannot_be_sent_is_drawn_at_once(draughtsman, tmp_path):
     figure = FIGURES["legend"]()
     figure.axes[0].xaxis.set_major_formatter(lambda value, place: f"<{value:g}>")
     draughtsman.save(figure, "", tmp_path / "there.png")
-    assert pixels((tmp_path / "there.png").read_bytes()).shape[2] == 4
+    assert drawn.pixels((tmp_path / "there.png").read_bytes()).shape[2] == 4
 
 
 def test_what_cannot_be_drawn_is_told_in_a_line_and_the_next_is_drawn(draughtsman, tmp_path):
@@ -106,5 +93,5 @@ def test_where_its_process_has_ended_figures_are_drawn_all_the_same(tmp_path):
     assert own.finish() == ""
     own.close()
     assert np.array_equal(
-        pixels((tmp_path / "there.png").read_bytes()), pixels(picture.png(FIGURES["legend"]()))
+        drawn.pixels((tmp_path / "there.png").read_bytes()), drawn.pixels(picture.png(FIGURES["legend"]()))
     )
