@@ -1,8 +1,9 @@
 """How does a recurrence run fast on TensorFlow? Two programs: one loop forward, one in reverse.
 
 In go a cell's arithmetic, its inputs, states, weights and mask; out come outputs and states, differentiable.
-As on JAX, states are ``(units, batch)`` and the input is projected inside the loop: see
-:mod:`kerasdl.layers.kernels.jax`. Inside a graph, as of Keras's training step, the programs are parts of it.
+States are ``(batch, units)``, and the input is projected before the loop, in one product for all steps: each
+operation within a loop costs some microseconds to start. Inside a graph, as of Keras's training step, the
+programs are parts of it.
 """
 
 import functools
@@ -23,7 +24,7 @@ from kerasdl.layers.kernels.exports import exporting
 
 
 class TensorFlowOperations(Operations):
-    """The operations of a cell on states ``(units, batch)``."""
+    """The operations of a cell on states ``(batch, units)``."""
 
     sigmoid, tanh, relu = map(staticmethod, (tf.sigmoid, tf.tanh, tf.nn.relu))
     stack = staticmethod(tf.stack)
@@ -32,13 +33,13 @@ class TensorFlowOperations(Operations):
         return tf.where(y > 0, d, tf.zeros_like(d))
 
     def through(self, v: Tensor, matrix: Tensor) -> Tensor:
-        return tf.matmul(matrix, v)
+        return tf.matmul(v, matrix)
 
     def split(self, z: Tensor, n: int) -> Sequence[Tensor]:
-        return tf.split(z, n, axis=0)
+        return tf.split(z, n, axis=1)
 
     def join(self, parts: Sequence[Tensor]) -> Tensor:
-        return tf.concat(parts, axis=0)
+        return tf.concat(parts, axis=1)
 
     def total(self, rows: Tensor) -> Tensor:
         return tf.reduce_sum(rows, axis=0)
@@ -127,17 +128,13 @@ def _programs(
     def forward(*arguments: Tensor) -> tuple[Tensors, Tensors]:
         x, states, weights = unpack(arguments[: 1 + count + len(names)])
         matrices, vectors = cell.recurrent(weights)
-        kernel, matrices = tf.transpose(weights["kernel"]), list(map(tf.transpose, matrices))
-        vectors = [v[:, None] for v in vectors]
-        bias = cell.input_bias(weights)
-        x = tf.transpose(x, (1, 2, 0))
-        mask: Any = tf.transpose(arguments[-1])[:, None] if masked else None
-        time = tf.shape(x)[0]
+        mask: Any = tf.transpose(arguments[-1])[..., None] if masked else None
+        time, kernel, bias = tf.shape(x)[1], weights["kernel"], cell.input_bias(weights)
+        z = tf.matmul(tf.reshape(tf.transpose(x, (1, 0, 2)), (-1, kernel.shape[0])), kernel)
+        z = tf.reshape(z if bias is None else z + bias, (time, -1, kernel.shape[1]))
 
         def step(t: Tensor, states: Tensors, stacks: Any) -> Any:
-            z = tf.matmul(kernel, x[t])
-            z = z if bias is None else z + bias[:, None]
-            new, saved = cell.step(OPS, z, states, matrices, vectors)
+            new, saved = cell.step(OPS, z[t], states, matrices, vectors)
             if masked:
                 new = tuple(tf.where(mask[t], n, s) for n, s in zip(new, states, strict=True))
             return (
@@ -146,14 +143,14 @@ def _programs(
                 tuple(a.write(t, v) for a, v in zip(stacks, (new[0], *saved), strict=True)),
             )
 
-        states = tuple(map(tf.transpose, states))
+        states = tuple(states)
         stacks = tuple(tf.TensorArray(x.dtype, time) for _ in range(1 + cell.saves))
         _, states, stacks = tf.while_loop(
             lambda t, *_: t < time, step, (0, states, stacks), maximum_iterations=time
         )
         outputs, *saved = (a.stack() for a in stacks)
-        wanted = tf.transpose(outputs, (2, 0, 1)) if sequences else tf.zeros((0,), x.dtype)
-        return (*map(tf.transpose, states), wanted), (outputs, *saved)
+        wanted = tf.transpose(outputs, (1, 0, 2)) if sequences else tf.zeros((0,), x.dtype)
+        return (*states, wanted), (outputs, *saved)
 
     @function
     def backward(tensors: Tensors, masks: Tensors, kept: Tensors, gradients: Tensors) -> Tensors:
@@ -161,9 +158,9 @@ def _programs(
         outputs, *saved = kept
         d_states, d_outputs = gradients[:-1], gradients[-1]
         matrices, vectors = cell.recurrent(weights)
-        vectors = [v[:, None] for v in vectors]
-        d_each: Any = tf.transpose(d_outputs, (1, 2, 0)) if sequences else None
-        mask: Any = tf.transpose(masks[0])[:, None] if masked else None
+        matrices = list(map(tf.transpose, matrices))
+        d_each: Any = tf.transpose(d_outputs, (1, 0, 2)) if sequences else None
+        mask: Any = tf.transpose(masks[0])[..., None] if masked else None
         time = tf.shape(x)[1]
 
         def back(n: Tensor, d_states: Tensors, stacks: Any) -> Any:
@@ -179,10 +176,10 @@ def _programs(
             return (
                 n + 1,
                 tuple(old),
-                tuple(a.write(t, tf.transpose(s)) for a, s in zip(stacks, slopes, strict=True)),
+                tuple(a.write(t, s) for a, s in zip(stacks, slopes, strict=True)),
             )
 
-        d_states = tuple(map(tf.transpose, d_states))
+        d_states = tuple(d_states)
         stacks = tuple(tf.TensorArray(x.dtype, time) for _ in range(cell.slopes))
         _, d_states, stacks = tf.while_loop(
             lambda n, *_: n < time, back, (0, d_states, stacks), maximum_iterations=time
@@ -192,16 +189,14 @@ def _programs(
             return tf.reshape(stacked, (-1, stacked.shape[-1]))
 
         slopes = tuple(rows(a.stack()) for a in stacks)
-        before = tf.concat([states[0][None], tf.transpose(outputs[:-1], (0, 2, 1))], axis=0)
-        every = cell.gradients(
-            OPS, slopes, lambda n: rows(tf.transpose(saved[n], (0, 2, 1))), rows(before), weights
-        )
+        before = tf.concat([states[0][None], outputs[:-1]], axis=0)
+        every = cell.gradients(OPS, slopes, lambda n: rows(saved[n]), rows(before), weights)
         dz = cell.projected(OPS, slopes)
         d_x = tf.matmul(dz, weights["kernel"], transpose_b=True)
         features = weights["kernel"].shape[0]  # which x may leave open
         d_x = tf.transpose(tf.reshape(d_x, (time, -1, features)), (1, 0, 2))
         every["kernel"] = OPS.outer(tf.reshape(tf.transpose(x, (1, 0, 2)), (-1, features)), dz)
-        return (d_x, *map(tf.transpose, d_states), *(every[name] for name in names))
+        return (d_x, *d_states, *(every[name] for name in names))
 
     return forward, backward
 
