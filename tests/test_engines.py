@@ -1,5 +1,6 @@
 """Folds on the workers of joblib's engines against the same folds here, one after another."""
 
+import importlib.util
 import logging
 import os
 import re
@@ -12,6 +13,7 @@ import types
 import warnings
 from concurrent.futures import Future
 
+import cloudpickle
 import joblib
 import keras
 import numpy as np
@@ -23,6 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from kerasdl import engines, files, models
+from kerasdl.engines import kinds, worker
 from kerasdl.estimators import KerasClassifier, KerasRegressor
 from kerasdl.selection import FoldsLost, cross_validate, grid_search, resume
 
@@ -161,7 +164,7 @@ def test_a_worker_that_dies_names_its_fold_and_the_others_are_kept(engine, kille
 
 def test_a_worker_has_the_backend_and_its_share_of_the_threads(engine):
     def build(features):
-        told = [os.environ.get(name) for name in (engines.THREADS[0], *engines.KERAS_THREADS)]
+        told = [os.environ.get(name) for name in (worker.THREADS[0], *worker.KERAS_THREADS)]
         raise LookupError(f"{keras.backend.backend()}, {told}, {os.getpid()}")
 
     with pytest.raises(LookupError) as told:
@@ -188,9 +191,9 @@ def test_a_worker_without_the_builders_module_says_what_to_install(monkeypatch):
     exec("def build(features): pass", vars(module))
     with monkeypatch.context() as here:
         here.setitem(sys.modules, "elsewhere", module)
-        content = engines.cloudpickle.dumps((module.build, ()))
+        content = cloudpickle.dumps((module.build, ()))
     with pytest.raises(ImportError, match=r"cannot read the work .*'elsewhere'.*install"):
-        engines._make(content)
+        worker.made(content)
 
 
 @pytest.mark.parametrize(
@@ -219,8 +222,8 @@ def test_an_engine_of_somebody_else_and_one_model_for_all_folds_are_refused():
 @pytest.mark.parametrize("name", ["dask", "ray"])
 def test_an_engine_that_is_not_installed_gives_its_command(name, monkeypatch):
     monkeypatch.setattr(joblib.parallel, "BACKENDS", dict(joblib.parallel.BACKENDS))
-    monkeypatch.setattr(engines.importlib.util, "find_spec", lambda package: None)
-    engines._register()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
+    kinds.register()
     with pytest.raises(ModuleNotFoundError, match=re.escape(files.pip_install(name))):
         parallel_config(name)
 
@@ -285,6 +288,70 @@ def test_a_bar_counts_the_folds_that_have_finished(monkeypatch, capsys):
     said = capsys.readouterr().err
     assert "folds on pretended" in said
     assert "2/2" in said
+
+
+def idling(folder):
+    """Return a builder that tells its process by a file in the folder, and then keeps it busy for minutes."""
+
+    def build(features):
+        (folder / str(os.getpid())).touch()
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
+            pass
+
+    return build
+
+
+def test_an_interrupt_stops_the_folds_on_a_cluster_that_stays(dask, tmp_path):
+    def strike():
+        while len(list(tmp_path.iterdir())) < 2:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    blow = threading.Thread(target=strike)
+    blow.start()
+    with parallel_config("dask"), pytest.raises(KeyboardInterrupt):
+        cross_validate(KerasRegressor(idling(tmp_path)), X, Y, cv=4)
+    blow.join()
+    both = [dask.submit(os.getpid, workers=[one], pure=False) for one in dask.scheduler_info()["workers"]]
+    assert sorted(dask.gather(both)) == sorted(int(path.name) for path in tmp_path.iterdir())
+
+
+def counting(steps):
+    def count(number):
+        while True:
+            steps.append(number)
+            time.sleep(0.001)
+
+    return count
+
+
+def in_a_thread(token, work, answers):
+    """Let a thread do a piece of work as a worker does, which is put in its place unpickled."""
+
+    def run():
+        answers.append(worker.perform(keras.backend.backend(), token, work, 1))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def test_a_worker_stops_at_the_work_that_is_given_up_and_at_no_other(monkeypatch):
+    monkeypatch.setattr(worker, "made", lambda work: work)
+    steps, answers = [], []
+    doing = in_a_thread("one", counting(steps), answers)
+    waiting = in_a_thread("one", counting(steps), answers)
+    while not steps:
+        time.sleep(0.01)
+    worker.stop("another")
+    time.sleep(0.05)
+    assert doing.is_alive()
+    worker.stop("one")
+    doing.join(10)
+    waiting.join(10)
+    assert [type(error) for _, error in answers] == [RuntimeError, RuntimeError]
+    assert worker.perform(keras.backend.backend(), "two", lambda number: number + 1, 1) == (2, None)
 
 
 LONG = """

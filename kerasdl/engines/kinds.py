@@ -1,43 +1,27 @@
-"""Where does much work run? On the workers of the engine that joblib's ``parallel_config`` names.
+"""Which engines are there? loky, Dask and Ray, and how each is spoken to.
 
-A function and a list of calls go in; each call's result or error comes out as it finishes. The engines queue,
-place and move the work themselves: loky on this machine, Dask and Ray on any number of machines. Here is what
-they share: what is sent, how a worker makes itself ready, and what happens to work whose worker died. Keras
-is not imported here, so that a worker can choose its backend first.
+The engine that a surrounding ``joblib.parallel_config`` asks for comes out of :func:`active`.
 """
 
+import contextlib
 import importlib.util
 import os
-import signal
 import tempfile
-import threading
-import time
-import uuid
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from collections.abc import Callable, Iterable
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from typing import Any, ClassVar
 
-import cloudpickle
 import joblib
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 from joblib.parallel import get_active_backend, register_parallel_backend
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from kerasdl import backends, files
+from kerasdl import files
+from kerasdl.engines.worker import KERAS_THREADS, THREADS, end_with, shared_by, stop
 
 PACKAGES = {"dask": "distributed", "ray": "ray"}
-# What limits a process's threads: BLAS and OpenMP (torch) by the first three, then TensorFlow, then JAX.
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-KERAS_THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC")
 IDLE_SECONDS = 300  # a loky worker waits so long for more work before it ends
-
-
-class WorkerLost(RuntimeError):
-    """A worker died while it did this piece of work, and so did a second one that did it alone."""
 
 
 def active() -> "Engine | None":
@@ -96,8 +80,8 @@ class Engine:
         """Give up a piece of work, if it has not begun."""
         future.cancel()
 
-    def give_up(self, futures: Iterable[Future]) -> None:
-        """Give up all work that is left, what has begun too where that is possible."""
+    def give_up(self, futures: Iterable[Future], token: str) -> None:
+        """Give up all that is left of the work of this token, what has begun too."""
         for future in futures:
             self.cancel(future)
 
@@ -125,7 +109,7 @@ class Loky(Engine):
 
     def share(self, content: bytes) -> Path:
         if self.file is None:
-            handle, name = tempfile.mkstemp(prefix=_shared_by(os.getpid()))
+            handle, name = tempfile.mkstemp(prefix=shared_by(os.getpid()))
             self.file = Path(name)
             with os.fdopen(handle, "wb") as stream:
                 stream.write(content)
@@ -149,7 +133,7 @@ class Loky(Engine):
         self.waiting[kind] = pool
         return pool.submit(function, *arguments)
 
-    def give_up(self, futures: Iterable[Future]) -> None:
+    def give_up(self, futures: Iterable[Future], token: str) -> None:
         self.stop()  # what has begun can't be cancelled, and would keep this process from ending
 
     def close(self) -> None:
@@ -180,6 +164,11 @@ class Dask(Engine):
 
     def submit(self, function: Callable, *arguments: Any) -> Future:
         return self.executor.submit(function, *arguments)
+
+    def give_up(self, futures: Iterable[Future], token: str) -> None:
+        super().give_up(futures, token)
+        with contextlib.suppress(OSError, TimeoutError):  # the cluster has gone, and what ran there too
+            self.client.run(stop, token, on_error="ignore")  # Dask itself lets run what has begun
 
 
 class Ray(Engine):
@@ -218,129 +207,7 @@ class Ray(Engine):
             self.ray.cancel(reference)
 
 
-def run(engine: Engine, work: tuple, calls: Sequence[tuple], label: str) -> Iterator[tuple]:
-    """Yield each call's place and result as it finishes, and show how many have finished.
-
-    Args:
-        engine: from :func:`active`.
-        work: ``(make, arguments)``: each worker calls ``make`` once, and then what that returns.
-        calls: the arguments of each call.
-        label: stands before the progress bar, which is shown on a terminal.
-
-    Yields:
-        ``(place, result, error)``; the error is None, what the call raised, or :class:`WorkerLost`.
-
-    Raises:
-        TypeError: the work cannot be pickled.
-    """
-    try:
-        content = cloudpickle.dumps(work)
-    except Exception as error:  # an object's own methods may raise anything as it is pickled
-        raise TypeError(
-            f"the estimator cannot be sent to workers ({error}): its builder must not use an open file, a "
-            "lock or a model that was made outside it"
-        ) from error
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    try:
-        with shown as progress:
-            bar = progress.add_task(f"{label} on {engine.name}", total=len(calls))
-            for outcome in _gathered(engine, content, calls):
-                progress.advance(bar)
-                yield outcome
-    finally:
-        engine.close()
-
-
-def _gathered(engine: Engine, content: bytes, calls: Sequence[tuple]) -> Iterator[tuple]:
-    """Give the calls to the engine and yield results as they come.
-
-    A worker that dies may take others' work with it. All that was lost runs once more, one at a time, so that
-    the piece that is lost again is the one to blame.
-    """
-    waiting, suspects = deque(range(len(calls))), deque[int]()
-    flying: dict[Future, int] = {}
-    limit = engine.limit or len(calls)
-    backend, token, shared = backends.use().name, uuid.uuid4().hex, engine.share(content)
-    try:
-        while waiting or suspects or flying:
-            alone = not (waiting or flying)
-            if alone:
-                shared = engine.share(content)  # on Dask it may have died with the worker
-            for _ in range(1 if alone else min(limit - len(flying), len(waiting))):
-                place = (suspects if alone else waiting).popleft()
-                flying[engine.submit(perform, backend, token, shared, *calls[place])] = place
-            for future in sorted(wait(flying, return_when=FIRST_COMPLETED).done, key=flying.__getitem__):
-                place = flying.pop(future)
-                try:
-                    yield place, *future.result()
-                except engine.lost as loss:
-                    if alone:
-                        yield place, None, WorkerLost(f"{type(loss).__name__}: {loss}")
-                    else:
-                        suspects.append(place)
-    finally:
-        if flying:
-            engine.give_up(flying)
-
-
-def _shared_by(process: int) -> str:
-    """What the name of a file begins with that this process shares with its workers."""
-    return f"kerasdl-{process}-"
-
-
-# On a worker.
-
-
-def end_with(parent: int) -> None:
-    """Let this process end when its parent has, killed outright even, and with it what the parent shared."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        for path in Path(tempfile.gettempdir()).glob(f"{_shared_by(parent)}*"):
-            path.unlink(missing_ok=True)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    if os.name == "posix":  # elsewhere a process does not learn of its parent's end
-        threading.Thread(target=watch, daemon=True).start()
-
-
-_turn = threading.Lock()
-_made: tuple[str, Any] = ("", None)
-
-
-def perform(backend: str, token: str, shared: bytes | Path, *call: Any) -> tuple[Any, Exception | None]:
-    """Do one call of the work on a worker, and return its result and None, or None and its error.
-
-    Errors are returned, not raised, since each engine would wrap them in a way of its own.
-    """
-    global _made
-    with _turn:  # a Dask worker may have several threads; Keras and the streams are one a process
-        try:
-            if _made[0] != token:
-                threads = os.environ.get("OMP_NUM_THREADS", "1")  # each engine has set it to a worker's share
-                for name in KERAS_THREADS:
-                    os.environ.setdefault(name, threads)
-                backends.use(backend)
-                _made = (token, _make(shared.read_bytes() if isinstance(shared, Path) else shared))
-            return _made[1](*call), None
-        except Exception as error:  # noqa: BLE001  judged where the work was asked for
-            return None, error
-
-
-def _make(content: bytes) -> Any:
-    try:
-        make, arguments = cloudpickle.loads(content)
-    except (ImportError, AttributeError) as error:
-        raise ImportError(
-            f"a worker cannot read the work ({error}): install the module that defines the builder there"
-        ) from error
-    return make(*arguments)
-
-
-def _register() -> None:
+def register() -> None:
     """Make ``parallel_config("ray")`` work, and make a missing engine say how to install it."""
 
     def missing(name: str) -> Callable:
@@ -362,4 +229,4 @@ def _register() -> None:
             register_parallel_backend(name, ray)
 
 
-_register()
+register()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import close, drawn, recurrence, to_numpy
 
-from kerasdl import layers
+from kerasdl import layers, training
 
 BATCH, TIME, FEATURES, UNITS = 3, 5, 4, 6
 MASKS = {
@@ -121,6 +121,31 @@ def test_fit_trains_as_keras_does(jit_compile):
         history = model.fit(x, np.ones((BATCH, 1)), epochs=3, shuffle=False, verbose=0).history
         losses.append(history["loss"] + [model.evaluate(x, np.ones((BATCH, 1)), verbose=0)])
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+WAYS = {"compiled": {"jit_compile": True}, "traced": {"jit_compile": False}, "eager": {"run_eagerly": True}}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", PAIRS)
+def test_both_fits_train_as_keras_does_in_every_way(name, way, masked):
+    ours, stock, extra = PAIRS[name]
+    x, _ = data(0)
+    x[np.equal(MASKS["holes"], 0)] = 0
+    trained, weights = [], None
+    for make, fit in [(stock, keras.Model.fit), (ours, keras.Model.fit), (ours, training.fit)]:
+        model = keras.Sequential([keras.Input((TIME, FEATURES)), *[keras.layers.Masking()] * masked])
+        model.add(make(UNITS, **extra))
+        model.add(keras.layers.Dense(1))
+        model.compile("adam", "mse", **WAYS[way])
+        weights = weights or drawn(model)
+        model.set_weights(weights)
+        fit(model, x, np.ones((BATCH, 1)), epochs=3, batch_size=2, shuffle=False, verbose=0)
+        trained.append(model.get_weights())
+    for found in trained[1:]:
+        assert all(close(one, other, 1e-5) for one, other in zip(found, trained[0], strict=True))
 
 
 @pytest.mark.parametrize(
