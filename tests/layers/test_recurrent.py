@@ -127,6 +127,7 @@ WAYS = {"compiled": {"jit_compile": True}, "traced": {"jit_compile": False}, "ea
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # torch's compiler warns of what it does itself
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", PAIRS)
