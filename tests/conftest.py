@@ -1,5 +1,6 @@
 """What every test shares: a hermetic data search, and the real data where it is found."""
 
+import gc
 import os
 import tempfile
 from pathlib import Path
@@ -31,6 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if places.needs_no_backend(item.path):
             item.add_marker("core")
+
+
+def pytest_collection_finish() -> None:
+    """Let no collection look through what the imports made: Keras's ``clear_session`` is one, each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -302,7 +302,10 @@ def idling(folder):
     return build
 
 
-def test_an_interrupt_stops_the_folds_on_a_cluster_that_stays(dask, tmp_path):
+def test_an_interrupt_stops_the_folds_on_a_cluster_that_stays(dask, tmp_path, request):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # pytest-xdist lets none through
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
+
     def strike():
         while len(list(tmp_path.iterdir())) < 2:
             time.sleep(0.05)

@@ -12,7 +12,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from oracles import close, drawn, gradients
+from oracles import BY_HAND, close, drawn, gradients
 from places import CHECKOUT
 
 from kerasdl import layers
@@ -231,6 +231,17 @@ def test_shapes_that_are_known_stay_known(name):
     outputs, *states = tf.function(layer).get_concrete_function(tf.TensorSpec((1, 6, 4))).structured_outputs
     assert outputs.shape == (1, 6, 3)
     assert all(state.shape == (1, 3) for state in states)
+
+
+@on_tensorflow
+@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_number_of_rows_that_stays_goes_with_any_length(name, rows):
+    layer = built(REGISTRY[name].layer)
+    x = np.random.default_rng(0).normal(size=(rows, 7, 4)).astype("float32")
+    by_hand = BY_HAND[name](*layer.get_weights())
+    for length in (3, 5, 7, 3, 5, 7):
+        assert close(layer(x[:, :length]), by_hand.forward(x[:, :length])[:, -1], 1e-5)
 
 
 @on_tensorflow

@@ -132,6 +132,7 @@ def _programs(
         time, kernel, bias = tf.shape(x)[1], weights["kernel"], cell.input_bias(weights)
         z = tf.matmul(tf.reshape(tf.transpose(x, (1, 0, 2)), (-1, kernel.shape[0])), kernel)
         z = tf.reshape(z if bias is None else z + bias, (time, -1, kernel.shape[1]))
+        z.set_shape((x.shape[1], x.shape[0], kernel.shape[1]))  # a reshape forgets what is known of them
 
         def step(t: Tensor, states: Tensors, stacks: Any) -> Any:
             new, saved = cell.step(OPS, z[t], states, matrices, vectors)
