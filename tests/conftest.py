@@ -35,9 +35,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Let no collection look through what the imports made: Keras's ``clear_session`` is one, each time."""
+    """Let collections, of which Keras's ``clear_session`` is one, spare what the imports made, and be fewer."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 50, 50)  # a trace makes many objects, and lets few go
 
 
 @pytest.fixture(autouse=True)
