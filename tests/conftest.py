@@ -28,14 +28,16 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs no backend as ``core``: tox tests it once, in an environment without one."""
+    """Mark what tox tests once: ``core``, which needs no backend, and ``once``, which no backend changes."""
     for item in items:
         if places.needs_no_backend(item.path):
             item.add_marker("core")
+        elif places.is_changed_by_no_backend(item.path):
+            item.add_marker("once")
 
 
 def pytest_collection_finish() -> None:
-    """Let collections, of which Keras's ``clear_session`` is one, spare what the imports made, and be fewer."""
+    """Let Python's collections, and Keras's, spare what the imports made, and be fewer."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 50)  # a trace makes many objects, and lets few go

@@ -1,4 +1,4 @@
-"""Where do things lie? The checkout, the real data, and which tests need no backend."""
+"""Where do things lie? The checkout, the real data, which tests need no backend, and which need but one."""
 
 import os
 from pathlib import Path
@@ -13,8 +13,16 @@ FILES = tuple(f"test_{name}.py" for name in ("architecture", "checks", "files", 
 COURSE = ("answers", "compare", "described", "picture", "results", "syllabus", "tables", "workplace")
 FILES += tuple(f"course/test_{name}.py" for name in COURSE)
 
+# A page, and the processes behind it: they need a backend to run, and do the same on each.
+ONCE = ("course/play/",)
+
 
 def needs_no_backend(path: Path) -> bool:
     """Return whether ``tox -e core``, an environment without a backend, runs this test file."""
     inside = path.relative_to(TESTS).as_posix()
     return inside.startswith((*ROOMS, *FILES)) and not inside.endswith("_keras.py")
+
+
+def is_changed_by_no_backend(path: Path) -> bool:
+    """Return whether ``tox`` runs this test file on PyTorch alone, whose processes start soonest."""
+    return path.relative_to(TESTS).as_posix().startswith(ONCE)

@@ -63,7 +63,11 @@ def ray():
         ray.shutdown()
 
 
-@pytest.fixture(params=["loky", "dask", pytest.param("ray", marks=pytest.mark.slow)])
+# What no backend changes is tested once: how each engine is spoken to.
+ENGINES = ["loky", pytest.param("dask", marks=pytest.mark.once), pytest.param("ray", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(params=ENGINES)
 def engine(request):
     """The one line that changes: a context that names an engine."""
     if request.param != "loky":
@@ -302,6 +306,7 @@ def idling(folder):
     return build
 
 
+@pytest.mark.once
 def test_an_interrupt_stops_the_folds_on_a_cluster_that_stays(dask, tmp_path, request):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # pytest-xdist lets none through
     request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))

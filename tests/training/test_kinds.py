@@ -22,7 +22,7 @@ Y = RNG.normal(size=(10, 1)).astype("float32")
 
 def made(change=None, *, dropout=0.2, l2=0.01, optimizer=None, loss="mse", metrics=("mae",)):
     """A compiled model, its names and draws as of the first of a process, and what ``change`` does to it."""
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     kerasdl.set_seed(1)
     model = models.mlp(6, hidden=(4,), outputs=1, l2=l2, dropout=dropout)
     model.compile(optimizer() if optimizer else keras.optimizers.Adam(0.1), loss, metrics=list(metrics))
@@ -308,7 +308,7 @@ class Halves(keras.initializers.Initializer):
 
 def test_what_has_no_way_back_from_its_config_is_trained_all_the_same():
     def halves():
-        keras.utils.clear_session()
+        keras.utils.clear_session(free_memory=False)
         kerasdl.set_seed(1)
         layer = keras.layers.Dense(1, kernel_initializer=Halves())
         model = keras.Sequential([keras.Input((6,)), layer])

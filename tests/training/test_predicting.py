@@ -119,7 +119,7 @@ def test_what_has_changed_since_counts(change):
 def test_a_changed_model_leaves_those_of_its_former_kind_alone():
     one, other = [], []
     for found in (one, other):
-        keras.utils.clear_session()
+        keras.utils.clear_session(free_memory=False)
         kerasdl.set_seed(1)
         found.append(models.mlp(6, hidden=(4,), outputs=1))
         found[0].compile("sgd", "mse")
