@@ -3,7 +3,8 @@
     KERAS_BACKEND=jax python benchmarks/fit.py           # --quick: fewer rounds; --only mlp: some cells
 
 Each run adds its backend's rows to ``benchmarks/results/fit.json`` and writes ``fit.md`` anew. ``first`` is
-one epoch of a new model, tracing and compiling included; ``warm``, the second of two equal calls on another.
+one epoch of a new model, tracing and compiling included; ``warm``, the last of three equal calls on another:
+by then PyTorch has recorded a step of each size of batch, the last short one too.
 ``Keras`` is ``model.fit`` on arrays, for a recurrent network with Keras's own layer. ``raw`` is a loop
 without Keras's ``fit``: a module of torch.nn and its optimizer, or one scan over an epoch that JAX compiles,
 no metrics, the last short batch left out: what the arithmetic takes. Medians over rounds in
@@ -193,7 +194,7 @@ def measure(cell: Cell, rounds: int, clock: Callable[[], float]) -> dict[str, di
         named = list(candidates().items())
         for name, prepare in named[turn % len(named) :] + named[: turn % len(named)]:
             kerasdl.set_seed(turn)
-            for what, calls in (("first", [1]), ("warm", 2 * [cell.epochs])):
+            for what, calls in (("first", [1]), ("warm", 3 * [cell.epochs])):
                 train = prepare(cell, x, y)
                 for epochs in calls:
                     start = clock()
