@@ -134,8 +134,9 @@ def numbers(name: str, values: Any) -> Any:
     Raises:
         ValueError: NaN, infinite or masked values; complex numbers, dates, text or objects.
     """
+    checks.real(name, values)
     values = checks.finite(name, values)
-    if values.dtype.kind in "cmMOSTU":
+    if values.dtype.kind in "cO":
         raise ValueError(f"{name} holds {values.dtype}: give numbers, such as an array of float32")
     return values.astype(keras.config.floatx()) if np.issubdtype(values.dtype, np.floating) else values
 

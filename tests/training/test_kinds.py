@@ -129,6 +129,34 @@ def test_the_second_of_a_kind_is_not_traced_and_trains_the_same(monkeypatch):
     assert calls
 
 
+def in_a_row(*parts):
+    """A Sequential, compiled by words, as most are."""
+    kerasdl.set_seed(1)
+    model = keras.Sequential(parts)
+    model.compile("adam", "mse", metrics=["mae"])
+    return model
+
+
+FORMS = {
+    "built at once": lambda: in_a_row(
+        keras.Input((6,)), keras.layers.Dense(3, "relu"), keras.layers.Dense(1)
+    ),
+    "built by its data": lambda: in_a_row(keras.layers.Dense(3, "relu"), keras.layers.Dense(1)),
+    "recurrent": lambda: in_a_row(
+        keras.Input((6,)), keras.layers.Reshape((6, 1)), kerasdl.layers.LSTM(3), keras.layers.Dense(1)
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_models_in_a_row_share_their_trace_too(form, monkeypatch):
+    after_others(FORMS[form])
+    calls, own = [], keras.Model.train_step
+    monkeypatch.setattr(keras.Model, "train_step", lambda *args: calls.append(1) or own(*args))
+    trained(FORMS[form]())
+    assert not calls
+
+
 @pytest.fixture(scope="module")
 def plain():
     """What is kept of plain models."""

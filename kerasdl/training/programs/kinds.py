@@ -170,10 +170,15 @@ def _attributes(part: Any, names: Mapping[str, str]) -> Hashable:
     """Every attribute: the value of a plain one, the class of another. Configs leave some out: use_cudnn."""
     plain = (bool, int, float, str, tuple, type(None))
     return type(part), tuple(
-        (name, _renamed(own, names) if isinstance(own, plain) else type(own))
+        (name, _renamed(own, names) if isinstance(own, plain) else _class(own))
         for name, own in sorted(vars(part).items())
         if name != borrowed.HOW_MADE
     )
+
+
+def _class(own: Any) -> type:
+    """Return the class of a thing: of a dict, list or set the plain one, for some are wrapped."""
+    return next((plain for plain in (dict, list, set) if isinstance(own, plain)), type(own))
 
 
 def _loss(loss: Any) -> Hashable:

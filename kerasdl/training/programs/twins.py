@@ -88,7 +88,7 @@ def _made(kind: Hashable, model: keras.Model, batch: Any, traces: Maker) -> Twin
     """Return a twin, or None where none can be made of a model's configs, or none of its kind."""
     with random.seeded(0), borrowed.stock_draws(0):  # whatever it draws is nobody's loss
         try:
-            twin = type(model).from_config(model.get_config())
+            twin = type(model).from_config(_unbuilt(model.get_config()))
             for own, stock in zip(twin.variables, model.variables, strict=True):
                 own.trainable = stock.trainable
             twin.compile(**borrowed.compile_arguments(model))
@@ -97,6 +97,16 @@ def _made(kind: Hashable, model: keras.Model, batch: Any, traces: Maker) -> Twin
             return None
     twin.reset_metrics()
     return Twin(twin, traces) if kinds.kind(twin) == kind else None
+
+
+def _unbuilt(config: Any) -> Any:
+    """Return a config of layers that are built where they are called, as the model's own were.
+
+    Built by themselves, those of a Sequential would have other paths than its own.
+    """
+    if isinstance(config, dict):
+        return {name: _unbuilt(value) for name, value in config.items() if name != "build_config"}
+    return [_unbuilt(value) for value in config] if isinstance(config, list) else config
 
 
 def _variables(model: keras.Model) -> list[Any]:
