@@ -131,7 +131,7 @@ def test_bad_data_is_refused_in_one_line(data):
         ({"y": y.astype(str)}, "y holds text, .* in row 0: give numbers"),
         ({"y": y.astype("S")}, "y holds bytes, .* in row 0: give numbers"),
         ({"y": y.astype(int).astype("M8[D]")}, "y holds dates, .* in row 0: give numbers"),
-        ({"x": x.astype(np.dtypes.StringDType())}, "x holds StringDType.*: give numbers"),
+        ({"x": x.astype(np.dtypes.StringDType())}, "x holds text, .* in row 0: give numbers"),
         ({"y": y.astype(object)}, "y holds object: give numbers"),
         ({"sample_weight": ["1"] * 23}, "sample_weight holds text, '1' in row 0: give numbers"),
         ({"validation_data": (x, y.astype(str))}, "validation y holds text, .* in row 0"),
