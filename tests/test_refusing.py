@@ -31,9 +31,12 @@ def test_a_tensor_that_is_handed_to_numpy_is_found():
         method(tensor)
 
 
+ROOMS = ["layers", "models", "training", "estimators", "selection", "devices", "borrowed"]
+FILES = ["test_initializers.py", "test_random.py", "test_engines.py", "test_examples.py"]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("room", ["layers", "models", "training", "estimators", "selection", "initializers"])
+@pytest.mark.parametrize("room", [*ROOMS, *FILES])
 def test_a_room_never_hands_a_tensor_to_numpy(room):
-    files = f"tests/test_{room}.py" if room == "initializers" else f"tests/{room}"
-    code, said = session(files)
+    code, said = session(f"tests/{room}")
     assert code == 0, said

@@ -32,7 +32,7 @@ class Attention(keras.layers.Layer):
     Example:
         >>> import numpy as np
         >>> memory = np.eye(2, dtype="float32")[None]
-        >>> np.asarray(Attention()(20 * memory[:, :1], memory)).round(3).tolist()
+        >>> keras.ops.convert_to_numpy(Attention()(20 * memory[:, :1], memory)).round(3).tolist()
         [[[1.0, 0.0]]]
     """
 

@@ -94,9 +94,9 @@ class Dropout(keras.layers.Layer):
         TypeError: a seed that is not a whole number.
 
     Example:
-        >>> import numpy as np
         >>> layer = Dropout(0.5, seed=0)
-        >>> sorted(set(np.asarray(layer(np.ones((8, 8), "float32"), training=True)).ravel().tolist()))
+        >>> dropped = layer(keras.ops.ones((8, 8)), training=True)
+        >>> sorted(set(keras.ops.convert_to_numpy(dropped).ravel().tolist()))
         [0.0, 2.0]
     """
 

@@ -22,8 +22,7 @@ class Powers(keras.layers.Layer):
         ValueError: the degree is below 1, or the input's last axis is not 1.
 
     Example:
-        >>> import numpy as np
-        >>> np.asarray(Powers(3)(np.array([[2.0]], "float32"))).tolist()
+        >>> keras.ops.convert_to_numpy(Powers(3)(keras.ops.array([[2.0]]))).tolist()
         [[2.0, 4.0, 8.0]]
     """
 
