@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import RegressorMixin
 
+from kerasdl import checks
 from kerasdl.estimators.estimator import KerasEstimator
 from kerasdl.estimators.targets import Numbers
 
@@ -83,6 +84,15 @@ class KerasRegressor(RegressorMixin, KerasEstimator):
         """Return predictions of shape ``(samples,)``, or ``(samples, targets)`` where y had two axes."""
         outputs = self._outputs(X)
         return self._head.decide(outputs)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R² of the predictions for ``X``, as scikit-learn's regressors do.
+
+        Raises:
+            ValueError: ``y`` holds text, dates or durations; scikit-learn would take them for numbers.
+        """
+        checks.real("y", y)
+        return RegressorMixin.score(self, X, y, sample_weight)  # of a stand-in too, as folds call it
 
     def _targets(self, y: np.ndarray) -> Numbers:
         return Numbers.of(y)

@@ -163,6 +163,8 @@ def fitted():
         (lambda: linear().fit(X, Y, X_val=X, y_val=Y.astype(str)), "y_val holds text, '"),
         (lambda: linear().partial_fit(X, Y.astype(str)), "y holds text, '"),
         (lambda: fitted().partial_fit(X, Y.astype(str)), "y holds text, '"),
+        (lambda: fitted().score(X, Y.astype(str)), "y holds text, '"),
+        (lambda: fitted().score(X, DAYS), "y holds dates, "),
         (lambda: fitted().set_params(warm_start=True).fit(X, MIXED), "y holds text, '1.5' in row 39"),
         (lambda: fitted().predict(WORDS.astype(object)), "X holds text, '"),
         (lambda: KerasClassifier(models.linear).fit(WORDS.astype(object), Y > 1), "X holds text, '"),
