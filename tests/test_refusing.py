@@ -31,8 +31,8 @@ def test_a_tensor_that_is_handed_to_numpy_is_found():
         method(tensor)
 
 
-ROOMS = ["layers", "models", "training", "estimators", "selection", "devices", "borrowed"]
-FILES = ["test_initializers.py", "test_random.py", "test_engines.py", "test_examples.py"]
+ROOMS = ["layers", "models", "training", "estimators", "selection", "devices", "engines", "borrowed"]
+FILES = ["test_initializers.py", "test_random.py", "test_examples.py"]
 
 
 @pytest.mark.slow

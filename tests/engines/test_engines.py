@@ -9,11 +9,9 @@ import subprocess
 import sys
 import threading
 import time
-import types
 import warnings
 from concurrent.futures import Future
 
-import cloudpickle
 import joblib
 import keras
 import numpy as np
@@ -190,16 +188,6 @@ def test_what_cannot_be_sent_is_said_before_anything_runs():
         cross_validate(KerasRegressor(build), X, Y, cv=2)
 
 
-def test_a_worker_without_the_builders_module_says_what_to_install(monkeypatch):
-    module = types.ModuleType("elsewhere")
-    exec("def build(features): pass", vars(module))
-    with monkeypatch.context() as here:
-        here.setitem(sys.modules, "elsewhere", module)
-        content = cloudpickle.dumps((module.build, ()))
-    with pytest.raises(ImportError, match=r"cannot read the work .*'elsewhere'.*install"):
-        worker.made(content)
-
-
 @pytest.mark.parametrize(
     ("name", "reason"),
     [("multiprocessing", "hang in a fork: use parallel_config"), ("threading", "depend on their timing")],
@@ -323,43 +311,6 @@ def test_an_interrupt_stops_the_folds_on_a_cluster_that_stays(dask, tmp_path, re
     blow.join()
     both = [dask.submit(os.getpid, workers=[one], pure=False) for one in dask.scheduler_info()["workers"]]
     assert sorted(dask.gather(both)) == sorted(int(path.name) for path in tmp_path.iterdir())
-
-
-def counting(steps):
-    def count(number):
-        while True:
-            steps.append(number)
-            time.sleep(0.001)
-
-    return count
-
-
-def in_a_thread(token, work, answers):
-    """Let a thread do a piece of work as a worker does, which is put in its place unpickled."""
-
-    def run():
-        answers.append(worker.perform(keras.backend.backend(), token, work, 1))
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread
-
-
-def test_a_worker_stops_at_the_work_that_is_given_up_and_at_no_other(monkeypatch):
-    monkeypatch.setattr(worker, "made", lambda work: work)
-    steps, answers = [], []
-    doing = in_a_thread("one", counting(steps), answers)
-    waiting = in_a_thread("one", counting(steps), answers)
-    while not steps:
-        time.sleep(0.01)
-    worker.stop("another")
-    time.sleep(0.05)
-    assert doing.is_alive()
-    worker.stop("one")
-    doing.join(10)
-    waiting.join(10)
-    assert [type(error) for _, error in answers] == [RuntimeError, RuntimeError]
-    assert worker.perform(keras.backend.backend(), "two", lambda number: number + 1, 1) == (2, None)
 
 
 LONG = """
