@@ -9,14 +9,17 @@ import places
 import pytest
 
 from kerasdl import backends
+from kerasdl.course import compiled
 
 if backends.installed():
-    backends.use()  # before a test imports Keras, whose own default may not be installed
-
-# On JAX a test's time is its compilations, many of them equal: kept for the length of the run.
+    # Before a test imports Keras, whose own default may not be installed. A test's time is its compilations:
+    # they are quick, as those of a fast course, and on JAX kept for the length of the run: many are equal.
+    os.environ.setdefault("XLA_FLAGS", compiled.flags(backends.use().name))
 COMPILED = tempfile.TemporaryDirectory()
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", COMPILED.name)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+# Two tests run at a time, and PyTorch's threads, more of them than cores, wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

@@ -133,9 +133,9 @@ class Chapter:
                 **(fast or {} if asked.fast else {}),
                 **request.overrides(asked.set, settings, name if own else None),
             }
-            if asked.fast:
-                os.environ.setdefault("XLA_FLAGS", compiled.FAST)
             choice = backends.use(asked.backend, train=True)
+            if asked.fast:
+                os.environ.setdefault("XLA_FLAGS", compiled.flags(choice.name))
             precision.full_with_keras(choice.name)
             if asked.devices > 1:
                 _share_out(asked)

@@ -1,8 +1,9 @@
-"""Where are compiled programs kept from run to run? In the cache folder, for JAX, the backend that can.
+"""How long does the course wait for XLA's compiler? Not twice for one program, and not long in fast runs.
 
 In goes a backend's name; out come the environment variables with which its process finds what earlier runs
-compiled. A run works in a folder of its own, into which everything kept is linked; what it adds is linked
-back when it has ended well. So two runs do not meet, and one that is killed leaves nothing half written.
+compiled, and the flags with which it compiles quickly. A run works in a folder of its own, into which
+everything kept is linked; what it adds is linked back when it has ended well. So two runs do not meet, and
+one that is killed leaves nothing half written.
 """
 
 import contextlib
@@ -17,11 +18,24 @@ from pathlib import Path
 
 from kerasdl import files
 
-# What XLA_FLAGS says in fast runs, on JAX and TensorFlow: they have few steps and many programs, and to
-# optimise these takes longer than it saves.
-FAST = "--xla_backend_optimization_level=0"
+LATEST = (0, 10)  # the last JAX that is known to know both flags: XLA ends a process that is given another
 LIMIT = 2**29  # bytes kept; beyond, the oldest programs go
 ABANDONED = 24 * 3600  # seconds after which the folder of a run that was killed is taken away
+
+
+def flags(backend: str) -> str:
+    """Return what XLA_FLAGS says in fast runs.
+
+    They have few steps and many programs, and to optimise these takes longer than it saves.
+
+    Example:
+        >>> flags("torch")
+        ''
+    """
+    least = "--xla_backend_optimization_level=0"
+    if backend == "jax" and tuple(int(part) for part in _version().split(".")[:2]) <= LATEST:
+        return f"{least} --xla_cpu_use_fusion_emitters=false"
+    return least if backend in ("jax", "tensorflow") else ""
 
 
 def folder() -> Path:
@@ -99,7 +113,7 @@ def _version() -> str:
     try:
         return version("jax")
     except PackageNotFoundError:
-        return "none"
+        return "0.0"
 
 
 def _programs() -> list[Path]:

@@ -48,6 +48,21 @@ def test_a_second_run_compiles_nothing_and_a_killed_one_adds_nothing():
     assert [path.name for path in compiled.folder().glob("run-*")] == []
 
 
+@pytest.mark.parametrize(
+    ("backend", "version", "flags"),
+    [
+        ("jax", "0.10.2", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"),
+        ("jax", "0.7.0", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"),
+        ("jax", "0.11.0rc1", "--xla_backend_optimization_level=0"),  # it may not know the other one
+        ("tensorflow", "0.10.2", "--xla_backend_optimization_level=0"),
+        ("torch", "0.10.2", ""),
+    ],
+)
+def test_fast_runs_ask_xla_for_nothing_that_it_may_not_know(backend, version, flags, monkeypatch):
+    monkeypatch.setattr(compiled, "version", lambda _: version)
+    assert compiled.flags(backend) == flags
+
+
 def test_two_runs_at_once_add_to_one_store():
     with compiled.Kept("jax") as one, compiled.Kept("jax") as other:
         for kept, names in ((one, "ab"), (other, "bc")):

@@ -45,7 +45,7 @@ def jobs(tmp_path, monkeypatch):
 
 def side_by_side(jobs, number, place):
     backend = backends.choose().name
-    return [lanes.Lane(jobs, backend, 1, False, place) for _ in range(number)]
+    return [lanes.Lane(jobs, backend, 1, False, place, number) for _ in range(number)]
 
 
 def listened(jobs, number, place):
@@ -65,6 +65,22 @@ def test_each_chapter_runs_once_and_a_long_one_holds_up_none(jobs, tmp_path):
     assert {name: done.error for name, (_, done) in found.items()} == dict.fromkeys(names, "")
     others = {found[name][0] for name in ("one", "two", "three")}
     assert others == {1 - found["long"][0]}
+
+
+def test_lanes_share_the_cores_out(jobs, tmp_path, monkeypatch):
+    monkeypatch.setattr("kerasdl.course.cli.process.cores", lambda: 6)
+
+    def threads(number):
+        asked = jobs(**dict.fromkeys(["one", "two"], "print('threads:', os.environ.get('OMP_NUM_THREADS'))"))
+        with workplace.Workplace(tmp_path / "out") as place:
+            logs = [done.log for _, done in outcomes(listened(asked, number, place)).values()]
+        return {log.partition("threads: ")[2].split()[0] for log in logs}
+
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert threads(1) == {"None"}
+    assert threads(2) == {"3"}
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")  # as the user wants it
+    assert threads(2) == {"4"}
 
 
 def test_a_process_that_dies_takes_one_chapter_with_it(jobs, tmp_path):

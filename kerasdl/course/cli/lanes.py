@@ -96,13 +96,21 @@ class Lane:
         devices: on how many each model trains.
         keep: use what earlier runs compiled, and keep what this one compiles.
         place: where the run works.
+        at_once: how many lanes the run has.
     """
 
     def __init__(
-        self, jobs: Sequence[Job], backend: str, devices: int, keep: bool, place: workplace.Workplace
+        self,
+        jobs: Sequence[Job],
+        backend: str,
+        devices: int,
+        keep: bool,
+        place: workplace.Workplace,
+        at_once: int = 1,
     ):
         self._jobs = {job.script.name: job for job in jobs}
         self._backend, self._devices, self._keep, self._place = backend, devices, keep, place
+        self._at_once = at_once
         self._folder = place.folder / backend
         self._turn = threading.Lock()
         self._worker: Worker | None = None
@@ -121,6 +129,7 @@ class Lane:
                     self._devices,
                     self._folder,
                     programs.environment,
+                    self._at_once,
                 ) as worker,
             ):
                 self._hold(worker)

@@ -4,7 +4,6 @@ Names of chapters, backends and settings go in; the results of each chapter and 
 """
 
 import contextlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from kerasdl import backends, names
 from kerasdl.course import page, reached, report, request, signals, syllabus, workplace
 from kerasdl.course.cli.kept import kept
 from kerasdl.course.cli.lanes import Job, Lane, Outcome, listen
+from kerasdl.course.cli.process import cores
 from kerasdl.course.cli.screen import Screen
 
 AT_ONCE = 2  # chapters, where nothing else is asked for: each is mostly one core's work, and takes up to 2 GB
@@ -74,7 +74,7 @@ def run(
     alone = record or devices > 1
     if alone and (at_once or 1) > 1:
         raise ValueError(f"--jobs {at_once}: with --record or --devices chapters run one at a time")
-    at_once = at_once or (1 if alone else min(AT_ONCE, os.cpu_count() or 1))
+    at_once = at_once or (1 if alone else min(AT_ONCE, cores()))
     asked = Asked(fast, settings, devices, out, record, keep, resume, at_once)
     with workplace.Workplace(out) as place:
         chosen = _backends(backend_names)
@@ -129,7 +129,7 @@ def _watch(
                 else:
                     waiting.append(_job(script, backend, asked))
             number = min(asked.at_once, len(waiting))
-            lanes = [Lane(waiting, backend, asked.devices, asked.keep, place) for _ in range(number)]
+            lanes = [Lane(waiting, backend, asked.devices, asked.keep, place, number) for _ in range(number)]
             screen.begin(backend, number)
             with contextlib.closing(listen(lanes)) as events:
                 for lane, event in events:
