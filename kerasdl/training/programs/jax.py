@@ -52,33 +52,33 @@ class Traces:
         self.present = _Present()
         self.apart: dict[bool, bool] = {}
         self.steps = {True: self._step(training=True), False: self._step(training=False)}
+        self.alone = {training: jax.jit(step, donate_argnums=1) for training, step in self.steps.items()}
         self.loops = {training: self._loop(step, model) for training, step in self.steps.items()}
-        self.results = jax.jit(self._result)
         self.answer = jax.jit(self._answer)
 
     def _step(self, training: bool) -> Any:
-        """Return one step, which takes its rows out of the data."""
+        """Return one step, which takes its rows out of the data, and says what the metrics say then."""
 
-        def step(number: Any, state: tuple, data: Any, rows: list) -> tuple:
+        def step(number: Any, state: tuple, data: Any, rows: list) -> tuple[tuple, dict]:
             model = self.present.model
             arrays, form = jax.tree.flatten(data)
             chosen = [lax.dynamic_index_in_dim(one, number, keepdims=False) for one in rows]
             parts = zip(arrays, chosen, strict=True)
             batch = jax.tree.unflatten(form, [a.at[own].get(mode="promise_in_bounds") for a, own in parts])
             if training:
-                return tuple(map(list, model.train_step(state, batch)[1]))
+                found, state = model.train_step(state, batch)
+                return tuple(map(list, state)), found
             weights, others, optimizer, metrics = state
-            weights, others, metrics = model.test_step((weights, others, metrics), batch)[1]
-            return list(weights), list(others), optimizer, list(metrics)
+            found, (weights, others, metrics) = model.test_step((weights, others, metrics), batch)
+            return (list(weights), list(others), optimizer, list(metrics)), found
 
         return jax.jit(step)  # traced once, wherever it is called
 
     def _loop(self, step: Any, model: keras.Model) -> Any:
-        def loop(state: tuple, data: Any, rows: list, start: Any, stop: Any) -> tuple:
+        def loop(state: tuple, data: Any, rows: list, start: Any, stop: Any) -> tuple[tuple, dict]:
             if len(rows[0]) == 1:
-                state = step(start, state, data, rows)
-            else:
-                state = lax.fori_loop(start, stop, lambda n, state: step(n, state, data, rows), state)
+                return step(start, state, data, rows)
+            state = lax.fori_loop(start, stop, lambda n, state: step(n, state, data, rows)[0], state)
             return state, self._result(state[3])
 
         if devices.count() == 1:
@@ -191,10 +191,11 @@ class Program(contract.Program):
                     step.trace(np.int32(0), values, data, rows).jaxpr
                 )
             if traces.apart[training]:
-                rows = self.put(rows)
+                rows, step = self.put(rows), traces.alone[training]
+                # Each step writes over what the one before it left; the last chunk's are kept.
+                values = jax.tree.map(lambda value: jax.device_put(value, may_alias=False), values)
                 for number in range(start, stop):
-                    values = step(np.int32(number), values, data, rows)
-                found = traces.results(values[3])
+                    values, found = step(np.int32(number), values, data, rows)
             else:
                 values, found = traces.loops[training](values, data, rows, np.int32(start), np.int32(stop))
         finally:
