@@ -14,7 +14,7 @@ from kerasdl.course import compiled
 if backends.installed():
     # Before a test imports Keras, whose own default may not be installed. A test's time is its compilations:
     # they are quick, as those of a fast course, and on JAX kept for the length of the run: many are equal.
-    os.environ.setdefault("XLA_FLAGS", compiled.flags(backends.use().name))
+    os.environ.setdefault("XLA_FLAGS", compiled.flags(backends.use().name, fast=True))
 COMPILED = tempfile.TemporaryDirectory()
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", COMPILED.name)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")

@@ -134,8 +134,7 @@ class Chapter:
                 **request.overrides(asked.set, settings, name if own else None),
             }
             choice = backends.use(asked.backend, train=True)
-            if asked.fast:
-                os.environ.setdefault("XLA_FLAGS", compiled.flags(choice.name))
+            os.environ.setdefault("XLA_FLAGS", compiled.flags(choice.name, asked.fast))
             precision.full_with_keras(choice.name)
             if asked.devices > 1:
                 _share_out(asked)

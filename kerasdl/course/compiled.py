@@ -1,4 +1,4 @@
-"""How long does the course wait for XLA's compiler? Not twice for one program, and not long in fast runs.
+"""How long does the course wait for a compiler? Not twice for one program, and for each as little as can be.
 
 In goes a backend's name; out come the environment variables with which its process finds what earlier runs
 compiled, and the flags with which it compiles quickly. A run works in a folder of its own, into which
@@ -18,24 +18,29 @@ from pathlib import Path
 
 from kerasdl import files
 
-LATEST = (0, 10)  # the last JAX that is known to know both flags: XLA ends a process that is given another
+LATEST = (0, 10)  # the last JAX that is known to know QUICK: XLA ends a process that is given another flag
+QUICK = "--xla_cpu_use_fusion_emitters=false"
+QUICKEST = "--xla_backend_optimization_level=0"
 LIMIT = 2**29  # bytes kept; beyond, the oldest programs go
 ABANDONED = 24 * 3600  # seconds after which the folder of a run that was killed is taken away
 
 
-def flags(backend: str) -> str:
-    """Return what XLA_FLAGS says in fast runs.
+def flags(backend: str, fast: bool) -> str:
+    """Return what XLA_FLAGS says in a chapter's process.
 
-    They have few steps and many programs, and to optimise these takes longer than it saves.
+    Chapters have small models and many programs: XLA takes longer to make these quick than that saves. With
+    so few steps as fast runs have, to make them better at all is not worth it.
 
     Example:
-        >>> flags("torch")
+        >>> flags("torch", fast=True)
         ''
     """
-    least = "--xla_backend_optimization_level=0"
+    found = []
+    if fast and backend in ("jax", "tensorflow"):
+        found.append(QUICKEST)
     if backend == "jax" and tuple(int(part) for part in _version().split(".")[:2]) <= LATEST:
-        return f"{least} --xla_cpu_use_fusion_emitters=false"
-    return least if backend in ("jax", "tensorflow") else ""
+        found.append(QUICK)
+    return " ".join(found)
 
 
 def folder() -> Path:

@@ -103,8 +103,7 @@ class Player:
         self._kept = compiled.Kept(self.backend)
         variables = process.environment(self.backend, self._kept.environment)
         variables.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        if fast:
-            variables.setdefault("XLA_FLAGS", compiled.flags(self.backend))
+        variables.setdefault("XLA_FLAGS", compiled.flags(self.backend, fast))
         self._fast, self._script, self._memory, self._interrupted = fast, script, 0.0, False
         self.process = await asyncio.create_subprocess_exec(
             *process.python("kerasdl.course.play.worker", str(script)),
