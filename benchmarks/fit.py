@@ -13,7 +13,6 @@ those of a busy machine little.
 """
 
 import argparse
-import importlib
 import importlib.util
 import json
 import os
@@ -29,6 +28,7 @@ import numpy as np
 
 import kerasdl
 from kerasdl import files, layers, training
+from kerasdl.training.programs import recent
 
 RESULTS = Path(__file__).parent / "results"
 BACKEND = keras.backend.backend()
@@ -188,13 +188,6 @@ def candidates() -> dict[str, Callable]:
     return found
 
 
-def forget() -> None:
-    """Let the next model be the first of its kind, as in a new process."""
-    if BACKEND != "torch":
-        home = importlib.import_module(f"kerasdl.training.programs.{'jax' if BACKEND == 'jax' else 'twins'}")
-        home._kept.clear()
-
-
 def measure(cell: Cell, rounds: int, clock: Callable[[], float]) -> dict[str, dict[str, float]]:
     """Return each candidate's median seconds: first, alike and warm."""
     x, y = data(cell.kind)
@@ -205,7 +198,7 @@ def measure(cell: Cell, rounds: int, clock: Callable[[], float]) -> dict[str, di
         named = list(candidates().items())
         for name, prepare in named[turn % len(named) :] + named[: turn % len(named)]:
             kerasdl.set_seed(turn)
-            forget()
+            recent.SHARED.clear()  # the next model is the first of its kind, as in a new process
             for what, calls in (("first", [1]), ("", [1]), ("alike", [1]), ("warm", 3 * [cell.epochs])):
                 train = prepare(cell, x, y)
                 for epochs in calls:

@@ -137,9 +137,10 @@ ENTRIES = {
         "keras 3.15",
     ),
     "HOW_MADE": Entry(
-        "keras.layers.Layer._auto_config",
-        "layers of equal configs differ in it: it is there where all of a layer's arguments are plain; so it "
-        "is left out where layers are compared attribute by attribute",
+        "keras.layers.Layer._auto_config, _path and _parent_path",
+        "layers that compute the same differ in them: the first is there where all arguments are plain, the "
+        "others say in what the layer was built; so they are left out where layers are compared attribute by "
+        "attribute",
         "keras 3.15",
     ),
     "stock_draws": Entry(

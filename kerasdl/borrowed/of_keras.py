@@ -27,7 +27,8 @@ def producer(tensor: Any) -> tuple[Any, list[Any]]:
     return operation, list(operation._inbound_nodes[node].input_tensors)
 
 
-HOW_MADE = "_auto_config"  # of a layer: its arguments, where all are plain
+# What a layer says of its making: its arguments, where all are plain; the paths of itself and its parent.
+HOW_MADE = ("_auto_config", "_path", "_parent_path")
 _TURN = threading.RLock()
 
 

@@ -209,7 +209,12 @@ def test_still_HOW_MADE():
     one = keras.layers.Dense(1, kernel_regularizer=keras.regularizers.L2(0.1))
     other = keras.layers.Dense.from_config(one.get_config())
     assert one.get_config() == other.get_config()
-    assert [getattr(layer, borrowed.HOW_MADE) is None for layer in (one, other)] == [True, False]
+    arguments, path, parent = borrowed.HOW_MADE
+    assert [getattr(layer, arguments) is None for layer in (one, other)] == [True, False]
+    keras.Sequential([one], name="row").build((1, 2))
+    other.build((1, 2))
+    assert [getattr(layer, path) for layer in (one, other)] == [f"row/{one.name}", one.name]
+    assert [getattr(layer, parent) for layer in (one, other)] == ["row", ""]
 
 
 def test_still_stock_draws():

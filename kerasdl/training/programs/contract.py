@@ -13,6 +13,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasdl.training.programs import kinds
+
 SECONDS = 0.3  # a chunk's length
 
 
@@ -45,8 +47,8 @@ class Program(ABC):
 
     @staticmethod
     def kind(model: keras.Model) -> Hashable | None:
-        """Return what else of a model a program depends on, in part or as a whole."""
-        return None
+        """Return what models have in common that share what is traced, or None where they share nothing."""
+        return kinds.kind(model)
 
     @abstractmethod
     def put(self, data: Any) -> Any:

@@ -4,7 +4,6 @@ A compiled model goes in; out comes a program that takes steps on data that lie 
 """
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -14,9 +13,7 @@ import numpy as np
 from jax import lax
 
 from kerasdl import devices
-from kerasdl.training.programs import contract, kinds
-
-MOST = 16  # kinds of models whose traces are kept
+from kerasdl.training.programs import contract, recent
 
 
 def obstacle(model: keras.Model) -> str | None:
@@ -96,21 +93,9 @@ class Traces:
         return self.present.model.predict_step((weights, others), (x,))
 
 
-_kept: OrderedDict[Hashable, Traces] = OrderedDict()
-_turn = threading.Lock()
-
-
-def _traces(model: keras.Model, of: Hashable | None) -> Traces:
-    """Return the traces of a model's kind: those that are kept, where there are any."""
-    if of is None:  # the model's own, which go with it
-        return Traces(model)
-    with _turn:
-        if of not in _kept:
-            _kept[of] = Traces(model)
-        _kept.move_to_end(of)
-        if len(_kept) > MOST:
-            _kept.popitem(last=False)
-        return _kept[of]
+def _traces(model: keras.Model, kind: Hashable | None) -> Traces:
+    """Return the traces of a model's kind; where it has none, its own, which go with it."""
+    return Traces(model) if kind is None else recent.SHARED.find(kind, lambda: Traces(model))
 
 
 def _parts(model: keras.Model) -> tuple[list, ...]:
@@ -146,10 +131,6 @@ def forward(model: keras.Model, kind: Hashable | None) -> Callable[[list], list]
 
 class Program(contract.Program):
     """See :class:`kerasdl.training.programs.contract.Program`. Models of one kind share their traces."""
-
-    @staticmethod
-    def kind(model: keras.Model) -> Hashable | None:
-        return kinds.kind(model)
 
     def __init__(self, model: keras.Model, signature: tuple):
         super().__init__(model, signature)

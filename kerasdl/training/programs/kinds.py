@@ -21,15 +21,18 @@ from kerasdl.layers.sequences import Steps
 # What each of these computes is said by its config and its variables alone. What is not here has no kind.
 LAYERS = (
     "InputLayer",
-    "Activation",
-    "Dense",
-    "Flatten",
-    "Reshape",
-    "Conv2D",
-    "MaxPooling2D",
-    "AveragePooling2D",
+    *("Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax"),
+    *("Dense", "Embedding", "Flatten", "Reshape", "Permute", "RepeatVector", "Masking", "Rescaling"),
+    *("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot"),
+    *("Conv1D", "Conv2D", "Conv2DTranspose", "DepthwiseConv1D", "DepthwiseConv2D"),
+    *("SeparableConv1D", "SeparableConv2D", "ZeroPadding1D", "ZeroPadding2D", "UpSampling1D", "UpSampling2D"),
+    *("MaxPooling1D", "MaxPooling2D", "AveragePooling1D", "AveragePooling2D"),
+    *("GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalAveragePooling1D", "GlobalAveragePooling2D"),
+    *("BatchNormalization", "LayerNormalization", "GroupNormalization", "UnitNormalization"),
+    *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise"),
+    *("SimpleRNN", "GRU", "LSTM", "SimpleRNNCell", "GRUCell", "LSTMCell", "Bidirectional", "TimeDistributed"),
+    *("Attention", "AdditiveAttention", "MultiHeadAttention", "EinsumDense"),
 )
-CELLS = ("SimpleRNNCell", "GRUCell", "LSTMCell")
 OURS = (layers.Dropout, layers.SimpleRNN, layers.GRU, layers.LSTM, Powers, Steps)
 OPTIMIZERS = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad")
 LOSSES = (
@@ -85,13 +88,14 @@ class _Unknown(Exception):
 
 def _kind(model: keras.Model) -> Hashable:
     _ask(devices.count() == 1 and keras.distribution.distribution() is None)
-    _ask(type(model).__name__ in ("Functional", "Sequential") and type(model).__module__.startswith("keras."))
+    _ask(_is_model(model))
     # Classes first: a config is asked of Keras's own parts and ours alone.
     parts = borrowed.every_layer(model)
+    nested = [part for part in parts if _is_model(part)]
     for one in (model, *parts, model.optimizer):
         _ask({name for name, own in vars(one).items() if callable(own) and hasattr(type(one), name)} <= OWN)
     for part in parts:
-        _ask(_is_one_of(part, LAYERS + CELLS) or type(part) in OURS)
+        _ask(_is_one_of(part, LAYERS) or type(part) in OURS or part in nested)
         _ask(getattr(part, "activity_regularizer", None) is None)
         for name in ("activation", "recurrent_activation"):
             own = getattr(part, name, None)
@@ -105,9 +109,8 @@ def _kind(model: keras.Model) -> Hashable:
     _ask(isinstance(optimizer.pop("learning_rate"), float) and optimizer["weight_decay"] is None)
     optimizer.pop("name", None)
     config, compiled = model.get_config(), model.get_compile_config()
-    # A graph may hold operations that are no layers: their configs say too little.
-    named = [one["config"]["name"] for one in config["layers"] if one["class_name"] != "InputLayer"]
-    _ask(sorted(named) == sorted(one.name for one in model.layers if not _is_one_of(one, LAYERS[:1])))
+    for whole in (model, *nested):
+        _ask_graph(whole)
     asked = [compiled.get(name) for name in ("metrics", "weighted_metrics")]
     _ask(len(_named(asked)) == len(metrics))
     configs = [config, optimizer, compiled.get("loss_weights"), asked]
@@ -131,6 +134,20 @@ def _ask(known: bool) -> None:
         raise _Unknown
 
 
+def _is_model(thing: Any) -> bool:
+    return type(thing).__name__ in ("Functional", "Sequential") and type(thing).__module__.startswith(
+        "keras."
+    )
+
+
+def _ask_graph(model: keras.Model) -> None:
+    """A graph may hold operations that are no layers: their configs say too little."""
+    named = [
+        one["config"]["name"] for one in model.get_config()["layers"] if one["class_name"] != "InputLayer"
+    ]
+    _ask(sorted(named) == sorted(one.name for one in model.layers if not _is_one_of(one, LAYERS[:1])))
+
+
 def _is_one_of(thing: Any, names: tuple[str, ...], room: Any = keras.layers) -> bool:
     """Whether this is one of Keras's own, of just this class."""
     name = type(thing).__name__
@@ -147,7 +164,7 @@ def _given_by_keras(model: keras.Model, parts: list) -> dict[str, str]:
     return {
         one.name: f"#{number}"
         for number, one in enumerate((model, *parts, model.optimizer))
-        if re.fullmatch(rf"{_snake(type(one).__name__)}(_\d+)?", one.name)
+        if re.fullmatch(rf"((forward|backward)_)?{_snake(type(one).__name__)}(_\d+)?", one.name)
     }
 
 
@@ -156,14 +173,12 @@ def _snake(name: str) -> str:
 
 
 def _renamed(config: Any, names: Mapping[str, str]) -> Any:
-    """Return a config with its parts' names changed; the parts of a path likewise."""
+    """Return a config with its parts' names changed."""
     if isinstance(config, dict):
         return {key: _renamed(value, names) for key, value in config.items()}
     if isinstance(config, (list, tuple)):
         return type(config)([_renamed(value, names) for value in config])
-    if isinstance(config, str):
-        return "/".join(names.get(own, own) for own in config.split("/"))
-    return config
+    return names.get(config, config) if isinstance(config, str) else config
 
 
 def _attributes(part: Any, names: Mapping[str, str]) -> Hashable:
@@ -172,7 +187,7 @@ def _attributes(part: Any, names: Mapping[str, str]) -> Hashable:
     return type(part), tuple(
         (name, _renamed(own, names) if isinstance(own, plain) else _class(own))
         for name, own in sorted(vars(part).items())
-        if name != borrowed.HOW_MADE
+        if name not in borrowed.HOW_MADE
     )
 
 

@@ -4,14 +4,13 @@ A compiled model goes in; out comes a program that takes steps on data that lie 
 """
 
 import functools
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kerasdl.training.programs import contract, kinds, twins
+from kerasdl.training.programs import contract, recent, twins
 
 MOST = 64  # traces that a model or a twin keeps
 
@@ -37,12 +36,12 @@ class Traces:
         model: built; for loops compiled, its metrics as they begin.
 
     Attributes:
-        functions: (loop or answer, shapes) → what was traced last, a bounded number of them.
+        functions: (loop or answer, shapes) → what was traced last.
     """
 
     def __init__(self, model: keras.Model):
         self.model = model
-        self.functions: OrderedDict[tuple, Any] = OrderedDict()
+        self.functions = recent.Recent(MOST)
         self._fresh = [variable.numpy() for variable in model.metrics_variables]
 
     def answer(self, x: Any) -> Any:
@@ -55,16 +54,14 @@ class Traces:
 
     def _traced(self, what: Any, make: Callable[[], Callable], given: Any) -> Any:
         key = (what, *((tuple(one.shape), one.dtype) for one in tf.nest.flatten(given)))
-        if key not in self.functions:
-            # TensorFlow would keep the traces of all shapes in one function, and warn of them; and it counts
-            # functions by their source, which a partial has not.
-            self.functions[key] = tf.function(
+        # TensorFlow would keep the traces of all shapes in one function, and warn of them; and it counts
+        # functions by their source, which a partial has not.
+        return self.functions.find(
+            key,
+            lambda: tf.function(
                 functools.partial(make()), jit_compile=self.model.jit_compile, autograph=False
-            )
-            if len(self.functions) > MOST:
-                self.functions.popitem(last=False)
-        self.functions.move_to_end(key)
-        return self.functions[key]
+            ),
+        )
 
     def _loop(self, training: bool) -> Callable:
         model = self.model
@@ -112,10 +109,6 @@ class Program(contract.Program):
 
     The model's variables change in place, or those of the twin which its kind has.
     """
-
-    @staticmethod
-    def kind(model: keras.Model) -> Hashable | None:
-        return kinds.kind(model)
 
     def __init__(self, model: keras.Model, signature: tuple):
         super().__init__(model, signature)

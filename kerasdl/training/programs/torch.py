@@ -55,6 +55,10 @@ def forward(model: keras.Model, kind: None) -> Callable[[list], list]:
 class Program(contract.Program):
     """See :class:`kerasdl.training.programs.contract.Program`. It trains copies of the variables' values."""
 
+    @staticmethod
+    def kind(model: keras.Model) -> None:
+        return None
+
     def __init__(self, model: keras.Model, signature: tuple):
         super().__init__(model, signature)
         self._variables = [

@@ -7,16 +7,14 @@ lent a model's values for as long as they are trained or answer, and hands them 
 
 import math
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
 import keras
 
 from kerasdl import borrowed, random
-from kerasdl.training.programs import kinds
+from kerasdl.training.programs import kinds, recent
 
-MOST = 16  # kinds that have a twin
 LARGEST = 2**22  # numbers a model may hold: a twin takes as much memory again
 Maker = Callable[[keras.Model], Any]
 
@@ -49,8 +47,11 @@ class Twin:
             self._turn.release()
 
 
-_kept: OrderedDict[Hashable, Twin | None] = OrderedDict()
-_turn = threading.Lock()
+class Models:
+    """What is known of the models of a kind: whether there is more than one, and the twin that they have."""
+
+    several = False
+    twin: Twin | None = None
 
 
 def of(kind: Hashable | None, model: keras.Model, batch: Any, traces: Maker) -> Twin | None:
@@ -64,31 +65,24 @@ def of(kind: Hashable | None, model: keras.Model, batch: Any, traces: Maker) -> 
     """
     if kind is None or sum(math.prod(variable.shape) for variable in model.variables) > LARGEST:
         return None
-    with _turn:
-        if kind not in _kept:
-            _kept[kind] = None
-            if len(_kept) > MOST:
-                _kept.popitem(last=False)
-            return None
-        _kept.move_to_end(kind)
-        if (twin := _kept[kind]) is not None:
-            return twin
-    twin = _made(kind, model, batch, traces)  # others may take their turn
-    with _turn:
-        _kept[kind] = twin
-    return twin
+    models = recent.SHARED.find(kind, Models)
+    if models.several and models.twin is None:
+        models.twin = _made(kind, model, batch, traces)
+    models.several = True
+    return models.twin
 
 
 def known(kind: Hashable | None) -> Twin | None:
     """Return the twin of a kind where there is one."""
-    return _kept.get(kind)
+    models = recent.SHARED.known(kind)
+    return models and models.twin
 
 
 def _made(kind: Hashable, model: keras.Model, batch: Any, traces: Maker) -> Twin | None:
     """Return a twin, or None where none can be made of a model's configs, or none of its kind."""
     with random.seeded(0), borrowed.stock_draws(0):  # whatever it draws is nobody's loss
         try:
-            twin = type(model).from_config(_unbuilt(model.get_config()))
+            twin = type(model).from_config(model.get_config())
             for own, stock in zip(twin.variables, model.variables, strict=True):
                 own.trainable = stock.trainable
             twin.compile(**borrowed.compile_arguments(model))
@@ -97,16 +91,6 @@ def _made(kind: Hashable, model: keras.Model, batch: Any, traces: Maker) -> Twin
             return None
     twin.reset_metrics()
     return Twin(twin, traces) if kinds.kind(twin) == kind else None
-
-
-def _unbuilt(config: Any) -> Any:
-    """Return a config of layers that are built where they are called, as the model's own were.
-
-    Built by themselves, those of a Sequential would have other paths than its own.
-    """
-    if isinstance(config, dict):
-        return {name: _unbuilt(value) for name, value in config.items() if name != "build_config"}
-    return [_unbuilt(value) for value in config] if isinstance(config, list) else config
 
 
 def _variables(model: keras.Model) -> list[Any]:
