@@ -9,12 +9,13 @@ import places
 import pytest
 
 from kerasdl import backends
-from kerasdl.course import compiled
+from kerasdl.course import environment
 
 if backends.installed():
     # Before a test imports Keras, whose own default may not be installed. A test's time is its compilations:
     # they are quick, as those of a fast course, and on JAX kept for the length of the run: many are equal.
-    os.environ.setdefault("XLA_FLAGS", compiled.flags(backends.use().name, fast=True))
+    for variable, value in environment.of_chapter(backends.use().name, fast=True).items():
+        os.environ.setdefault(variable, value)
 COMPILED = tempfile.TemporaryDirectory()
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", COMPILED.name)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")

@@ -10,7 +10,17 @@ REAL_DATA = Path(os.environ.get("KERASDL_DATA") or CHECKOUT.parent / "shared" / 
 # Rooms that never need a backend, save for their files ``test_…_keras.py``; and single files.
 ROOMS = ("datasets/", "plots/", "scratch/", "shift/")
 FILES = tuple(f"test_{name}.py" for name in ("architecture", "checks", "files", "floors", "text"))
-COURSE = ("answers", "compare", "described", "picture", "results", "syllabus", "tables", "workplace")
+COURSE = (
+    "answers",
+    "compare",
+    "described",
+    "environment",
+    "picture",
+    "results",
+    "syllabus",
+    "tables",
+    "workplace",
+)
 FILES += tuple(f"course/test_{name}.py" for name in COURSE)
 
 # A page, and the processes behind it: they need a backend to run, and do the same on each.

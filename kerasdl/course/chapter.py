@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kerasdl import backends, files, names
 from kerasdl.course import (
-    compiled,
+    environment,
     mistakes,
     picture,
     precision,
@@ -134,7 +134,8 @@ class Chapter:
                 **request.overrides(asked.set, settings, name if own else None),
             }
             choice = backends.use(asked.backend, train=True)
-            os.environ.setdefault("XLA_FLAGS", compiled.flags(choice.name, asked.fast))
+            for variable, value in environment.of_chapter(choice.name, asked.fast).items():
+                os.environ.setdefault(variable, value)
             precision.full_with_keras(choice.name)
             if asked.devices > 1:
                 _share_out(asked)

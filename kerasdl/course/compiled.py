@@ -1,9 +1,8 @@
-"""How long does the course wait for a compiler? Not twice for one program, and for each as little as can be.
+"""Where are compiled programs kept from run to run? In the cache folder, for JAX, the backend that can.
 
 In goes a backend's name; out come the environment variables with which its process finds what earlier runs
-compiled, and the flags with which it compiles quickly. A run works in a folder of its own, into which
-everything kept is linked; what it adds is linked back when it has ended well. So two runs do not meet, and
-one that is killed leaves nothing half written.
+compiled. A run works in a folder of its own, into which everything kept is linked; what it adds is linked
+back when it has ended well. So two runs do not meet, and one that is killed leaves nothing half written.
 """
 
 import contextlib
@@ -18,29 +17,8 @@ from pathlib import Path
 
 from kerasdl import files
 
-LATEST = (0, 10)  # the last JAX that is known to know QUICK: XLA ends a process that is given another flag
-QUICK = "--xla_cpu_use_fusion_emitters=false"
-QUICKEST = "--xla_backend_optimization_level=0"
 LIMIT = 2**29  # bytes kept; beyond, the oldest programs go
 ABANDONED = 24 * 3600  # seconds after which the folder of a run that was killed is taken away
-
-
-def flags(backend: str, fast: bool) -> str:
-    """Return what XLA_FLAGS says in a chapter's process.
-
-    Chapters have small models and many programs: XLA takes longer to make these quick than that saves. With
-    so few steps as fast runs have, to make them better at all is not worth it.
-
-    Example:
-        >>> flags("torch", fast=True)
-        ''
-    """
-    found = []
-    if fast and backend in ("jax", "tensorflow"):
-        found.append(QUICKEST)
-    if backend == "jax" and tuple(int(part) for part in _version().split(".")[:2]) <= LATEST:
-        found.append(QUICK)
-    return " ".join(found)
 
 
 def folder() -> Path:
@@ -118,7 +96,7 @@ def _version() -> str:
     try:
         return version("jax")
     except PackageNotFoundError:
-        return "0.0"
+        return "none"
 
 
 def _programs() -> list[Path]:

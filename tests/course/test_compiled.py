@@ -48,22 +48,6 @@ def test_a_second_run_compiles_nothing_and_a_killed_one_adds_nothing():
     assert [path.name for path in compiled.folder().glob("run-*")] == []
 
 
-@pytest.mark.parametrize(
-    ("backend", "version", "fast", "flags"),
-    [
-        ("jax", "0.10.2", True, f"{compiled.QUICKEST} {compiled.QUICK}"),
-        ("jax", "0.7.0", False, compiled.QUICK),
-        ("jax", "0.11.0rc1", True, compiled.QUICKEST),  # it may not know the other one
-        ("tensorflow", "0.10.2", True, compiled.QUICKEST),
-        ("tensorflow", "0.10.2", False, ""),
-        ("torch", "0.10.2", True, ""),
-    ],
-)
-def test_chapters_ask_xla_for_nothing_that_it_may_not_know(backend, version, fast, flags, monkeypatch):
-    monkeypatch.setattr(compiled, "version", lambda _: version)
-    assert compiled.flags(backend, fast) == flags
-
-
 def test_two_runs_at_once_add_to_one_store():
     with compiled.Kept("jax") as one, compiled.Kept("jax") as other:
         for kept, names in ((one, "ab"), (other, "bc")):

@@ -68,19 +68,13 @@ def test_each_chapter_runs_once_and_a_long_one_holds_up_none(jobs, tmp_path):
 
 
 def test_lanes_share_the_cores_out(jobs, tmp_path, monkeypatch):
-    monkeypatch.setattr("kerasdl.course.cli.process.cores", lambda: 6)
-
-    def threads(number):
-        asked = jobs(**dict.fromkeys(["one", "two"], "print('threads:', os.environ.get('OMP_NUM_THREADS'))"))
-        with workplace.Workplace(tmp_path / "out") as place:
-            logs = [done.log for _, done in outcomes(listened(asked, number, place)).values()]
-        return {log.partition("threads: ")[2].split()[0] for log in logs}
-
+    monkeypatch.setattr("kerasdl.course.environment.cores", lambda: 6)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert threads(1) == {"None"}
-    assert threads(2) == {"3"}
-    monkeypatch.setenv("OMP_NUM_THREADS", "4")  # as the user wants it
-    assert threads(2) == {"4"}
+    asked = jobs(one="print('threads:', os.environ.get('OMP_NUM_THREADS'))")
+    for number, threads in ((1, "None"), (2, "3")):
+        with workplace.Workplace(tmp_path / "out") as place:
+            done = outcomes(listened(asked, number, place))["one"][1]
+        assert done.log.partition("threads: ")[2].split()[0] == threads
 
 
 def test_a_process_that_dies_takes_one_chapter_with_it(jobs, tmp_path):

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import kerasdl
+from kerasdl.course import environment
 
 # kerasdl is taken from where this process has it, whatever else lies there.
 START = """\
@@ -34,34 +35,6 @@ def python(module: str, *words: str) -> list[str]:
     """Return the command that runs a module's ``main`` with these words."""
     root = str(Path(kerasdl.__file__).resolve().parents[1])
     return [sys.executable, "-c", START.format(root=root, module=module), *words]
-
-
-def environment(backend: str, variables: Mapping[str, str], at_once: int = 1) -> dict[str, str]:
-    """Return the environment in which chapters run on a backend, with more variables.
-
-    Args:
-        backend: its name.
-        variables: the others.
-        at_once: how many such processes run at a time.
-    """
-    found = {**os.environ, **variables, "KERAS_BACKEND": backend, "PYTHONUTF8": "1"}
-    found.setdefault("MPLBACKEND", "agg")
-    # Else modules are looked for where the user stands first, and a random.py there is Python's own.
-    found["PYTHONSAFEPATH"] = "1"
-    # Two processes may share a GPU: else the first one takes all of its memory.
-    found.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    found.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    if at_once > 1:
-        # PyTorch's threads, more of them than cores, wait for one another for longer than they work.
-        found.setdefault("OMP_NUM_THREADS", str(max(1, cores() // at_once)))
-    return found
-
-
-def cores() -> int:
-    """Return how many cores this process may use: those of its container, or of its affinity."""
-    from joblib import cpu_count  # nobody waits for the import who only asks for help
-
-    return int(cpu_count())
 
 
 class Worker:
@@ -92,7 +65,7 @@ class Worker:
         self._asked = self._told = False
         self.process = subprocess.Popen(
             command,
-            env=environment(backend, variables, at_once),
+            env=environment.of_process(backend, variables, at_once),
             stdin=subprocess.PIPE,  # nothing is written: it ends when this process does
             stdout=subprocess.PIPE,
             text=True,

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasdl import backends, names
-from kerasdl.course import page, reached, report, request, signals, syllabus, workplace
+from kerasdl.course import environment, page, reached, report, request, signals, syllabus, workplace
 from kerasdl.course.cli.kept import kept
 from kerasdl.course.cli.lanes import Job, Lane, Outcome, listen
-from kerasdl.course.cli.process import cores
 from kerasdl.course.cli.screen import Screen
 
 AT_ONCE = 2  # chapters, where nothing else is asked for: each is mostly one core's work, and takes up to 2 GB
@@ -74,7 +73,7 @@ def run(
     alone = record or devices > 1
     if alone and (at_once or 1) > 1:
         raise ValueError(f"--jobs {at_once}: with --record or --devices chapters run one at a time")
-    at_once = at_once or (1 if alone else min(AT_ONCE, cores()))
+    at_once = at_once or (1 if alone else min(AT_ONCE, environment.cores()))
     asked = Asked(fast, settings, devices, out, record, keep, resume, at_once)
     with workplace.Workplace(out) as place:
         chosen = _backends(backend_names)

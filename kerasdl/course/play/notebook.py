@@ -33,13 +33,13 @@ def play(chapter: str | None = None, *settings: str, fast: bool = True, height: 
     from IPython.display import IFrame, display
 
     from kerasdl import backends
-    from kerasdl.course import request
+    from kerasdl.course import environment, request
     from kerasdl.course.cli import process
 
     words = [chapter or "", "fast" if fast else "full", *settings]
     server = subprocess.Popen(
         process.python(__name__, *words),
-        env=process.environment(backends.choose(train=True).name, {}),
+        env=environment.of_process(backends.choose(train=True).name, {}),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kerasdl.course import compiled
+from kerasdl.course import compiled, environment
 from kerasdl.course.cli import process
 
 PATIENCE = (
@@ -101,13 +101,10 @@ class Player:
                 return
             await self._end()
         self._kept = compiled.Kept(self.backend)
-        variables = process.environment(self.backend, self._kept.environment)
-        variables.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        variables.setdefault("XLA_FLAGS", compiled.flags(self.backend, fast))
         self._fast, self._script, self._memory, self._interrupted = fast, script, 0.0, False
         self.process = await asyncio.create_subprocess_exec(
             *process.python("kerasdl.course.play.worker", str(script)),
-            env=variables,
+            env=environment.of_process(self.backend, self._kept.environment, fast=fast),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=LONGEST_LINE,

@@ -1,0 +1,71 @@
+"""In what environment does a chapter run? Its variables, for whoever has not set them otherwise.
+
+A backend's name goes in, and whether the run is fast; out come the variables that its libraries read when
+they start.
+"""
+
+import os
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+QUICKEST = "--xla_backend_optimization_level=0"
+QUICK = "--xla_cpu_use_fusion_emitters=false"
+LATEST = (0, 10)  # the last JAX that is known to know QUICK: XLA ends a process that is given an unknown flag
+
+
+def of_chapter(backend: str, fast: bool) -> dict[str, str]:
+    """Return what is set before a chapter loads its backend.
+
+    Chapters have small models and many programs: XLA takes longer to make these quick than that saves. With
+    so few steps as fast runs have, to make them better at all is not worth it.
+
+    Example:
+        >>> of_chapter("torch", fast=True)
+        {}
+    """
+    flags = [QUICKEST] if fast and backend in ("jax", "tensorflow") else []
+    if backend == "jax" and _jax() <= LATEST:
+        flags.append(QUICK)
+    found = {"XLA_FLAGS": " ".join(flags)} if flags else {}
+    if backend == "tensorflow":
+        found["TF_CPP_MIN_LOG_LEVEL"] = "2"  # it greets with warnings of nothing
+    return found
+
+
+def of_process(
+    backend: str, variables: Mapping[str, str], at_once: int = 1, fast: bool | None = None
+) -> dict[str, str]:
+    """Return the whole environment of a process in which chapters run.
+
+    Args:
+        backend: its name.
+        variables: more of them.
+        at_once: how many such processes run at a time.
+        fast: the setting of its chapters, where it loads the backend before them.
+    """
+    own = {} if fast is None else of_chapter(backend, fast)
+    found = {**own, **os.environ, **variables, "KERAS_BACKEND": backend, "PYTHONUTF8": "1"}
+    found.setdefault("MPLBACKEND", "agg")
+    # Else modules are looked for where the user stands first, and a random.py there is Python's own.
+    found["PYTHONSAFEPATH"] = "1"
+    # Two processes may share a GPU: else the first one takes all of its memory.
+    found.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    found.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    if at_once > 1:
+        # PyTorch's threads, more of them than cores, wait for one another for longer than they work.
+        found.setdefault("OMP_NUM_THREADS", str(max(1, cores() // at_once)))
+    return found
+
+
+def cores() -> int:
+    """Return how many cores this process may use: those of its container, or of its affinity."""
+    from joblib import cpu_count  # nobody waits for the import who only asks for help
+
+    return int(cpu_count())
+
+
+def _jax() -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in version("jax").split(".")[:2])
+    except PackageNotFoundError:
+        return LATEST
