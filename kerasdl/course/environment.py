@@ -28,7 +28,7 @@ def of_chapter(backend: str, fast: bool) -> dict[str, str]:
         flags.append(QUICK)
     found = {"XLA_FLAGS": " ".join(flags)} if flags else {}
     if backend == "tensorflow":
-        found["TF_CPP_MIN_LOG_LEVEL"] = "2"  # it greets with warnings of nothing
+        found["TF_CPP_MIN_LOG_LEVEL"] = "2"  # of what it says, faults alone: its greetings look like some
     return found
 
 
