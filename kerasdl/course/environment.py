@@ -8,22 +8,28 @@ import os
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
-QUICKEST = "--xla_backend_optimization_level=0"
+LEVEL = "--xla_backend_optimization_level={}"
 QUICK = "--xla_cpu_use_fusion_emitters=false"
 LATEST = (0, 10)  # the last JAX that is known to know QUICK: XLA ends a process that is given an unknown flag
 
 
-def of_chapter(backend: str, fast: bool) -> dict[str, str]:
+def of_chapter(backend: str, fast: bool, often: bool = False) -> dict[str, str]:
     """Return what is set before a chapter loads its backend.
 
     Chapters have small models and many programs: XLA takes longer to make these quick than that saves. With
-    so few steps as fast runs have, to make them better at all is not worth it.
+    so few steps as fast runs have, to make them better at all is not worth it; a little it is, if the same
+    process runs the chapter time and again.
+
+    Args:
+        backend: its name.
+        fast: whether the chapter runs at its fast setting.
+        often: whether it runs more than once.
 
     Example:
         >>> of_chapter("torch", fast=True)
         {}
     """
-    flags = [QUICKEST] if fast and backend in ("jax", "tensorflow") else []
+    flags = [LEVEL.format(int(often))] if fast and backend in ("jax", "tensorflow") else []
     if backend == "jax" and _jax() <= LATEST:
         flags.append(QUICK)
     found = {"XLA_FLAGS": " ".join(flags)} if flags else {}
@@ -32,19 +38,15 @@ def of_chapter(backend: str, fast: bool) -> dict[str, str]:
     return found
 
 
-def of_process(
-    backend: str, variables: Mapping[str, str], at_once: int = 1, fast: bool | None = None
-) -> dict[str, str]:
+def of_process(backend: str, variables: Mapping[str, str], at_once: int = 1) -> dict[str, str]:
     """Return the whole environment of a process in which chapters run.
 
     Args:
         backend: its name.
-        variables: more of them.
+        variables: more of them, for whoever has not set them otherwise.
         at_once: how many such processes run at a time.
-        fast: the setting of its chapters, where it loads the backend before them.
     """
-    own = {} if fast is None else of_chapter(backend, fast)
-    found = {**own, **os.environ, **variables, "KERAS_BACKEND": backend, "PYTHONUTF8": "1"}
+    found = {**variables, **os.environ, "KERAS_BACKEND": backend, "PYTHONUTF8": "1"}
     found.setdefault("MPLBACKEND", "agg")
     # Else modules are looked for where the user stands first, and a random.py there is Python's own.
     found["PYTHONSAFEPATH"] = "1"

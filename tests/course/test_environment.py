@@ -3,7 +3,9 @@
 import pytest
 
 from kerasdl.course import environment
-from kerasdl.course.environment import QUICK, QUICKEST
+from kerasdl.course.environment import LEVEL, QUICK
+
+QUICKEST = LEVEL.format(0)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +23,11 @@ from kerasdl.course.environment import QUICK, QUICKEST
 def test_chapters_ask_xla_for_nothing_that_it_may_not_know(backend, version, fast, flags, monkeypatch):
     monkeypatch.setattr(environment, "version", lambda _: version)
     assert environment.of_chapter(backend, fast).get("XLA_FLAGS") == flags
+
+
+def test_what_runs_often_is_compiled_a_little_better():
+    assert environment.of_chapter("tensorflow", fast=True, often=True)["XLA_FLAGS"] == LEVEL.format(1)
+    assert "XLA_FLAGS" not in environment.of_chapter("tensorflow", fast=False, often=True)
 
 
 def test_processes_side_by_side_share_the_cores_out_unless_told_otherwise(monkeypatch):

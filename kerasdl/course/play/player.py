@@ -101,10 +101,11 @@ class Player:
                 return
             await self._end()
         self._kept = compiled.Kept(self.backend)
+        variables = self._kept.environment | environment.of_chapter(self.backend, fast, often=True)
         self._fast, self._script, self._memory, self._interrupted = fast, script, 0.0, False
         self.process = await asyncio.create_subprocess_exec(
             *process.python("kerasdl.course.play.worker", str(script)),
-            env=environment.of_process(self.backend, self._kept.environment, fast=fast),
+            env=environment.of_process(self.backend, variables),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=LONGEST_LINE,
