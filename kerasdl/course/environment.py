@@ -29,7 +29,7 @@ def of_chapter(backend: str, fast: bool, often: bool = False) -> dict[str, str]:
         >>> of_chapter("torch", fast=True)
         {}
     """
-    flags = [LEVEL.format(int(often))] if fast and backend in ("jax", "tensorflow") else []
+    flags = [LEVEL.format(1 if often else 0)] if fast and backend in ("jax", "tensorflow") else []
     if backend == "jax" and _jax() <= LATEST:
         flags.append(QUICK)
     found = {"XLA_FLAGS": " ".join(flags)} if flags else {}

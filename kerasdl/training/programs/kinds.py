@@ -95,7 +95,7 @@ def _kind(model: keras.Model) -> Hashable:
     for one in (model, *parts, model.optimizer):
         _ask({name for name, own in vars(one).items() if callable(own) and hasattr(type(one), name)} <= OWN)
     for part in parts:
-        _ask(_is_one_of(part, LAYERS) or type(part) in OURS or part in nested)
+        _ask(_is_one_of(part, LAYERS) or type(part) in OURS or _is_model(part))
         _ask(getattr(part, "activity_regularizer", None) is None)
         for name in ("activation", "recurrent_activation"):
             own = getattr(part, name, None)
@@ -109,8 +109,7 @@ def _kind(model: keras.Model) -> Hashable:
     _ask(isinstance(optimizer.pop("learning_rate"), float) and optimizer["weight_decay"] is None)
     optimizer.pop("name", None)
     config, compiled = model.get_config(), model.get_compile_config()
-    for whole in (model, *nested):
-        _ask_graph(whole)
+    _ask(all(map(_says_all, (model, *nested))))
     asked = [compiled.get(name) for name in ("metrics", "weighted_metrics")]
     _ask(len(_named(asked)) == len(metrics))
     configs = [config, optimizer, compiled.get("loss_weights"), asked]
@@ -135,17 +134,15 @@ def _ask(known: bool) -> None:
 
 
 def _is_model(thing: Any) -> bool:
-    return type(thing).__name__ in ("Functional", "Sequential") and type(thing).__module__.startswith(
-        "keras."
-    )
+    made = type(thing)
+    return made.__name__ in ("Functional", "Sequential") and made.__module__.startswith("keras.")
 
 
-def _ask_graph(model: keras.Model) -> None:
-    """A graph may hold operations that are no layers: their configs say too little."""
-    named = [
-        one["config"]["name"] for one in model.get_config()["layers"] if one["class_name"] != "InputLayer"
-    ]
-    _ask(sorted(named) == sorted(one.name for one in model.layers if not _is_one_of(one, LAYERS[:1])))
+def _says_all(model: keras.Model) -> bool:
+    """Whether a graph is one of layers alone: the configs of operations that are none say too little."""
+    made = model.get_config()["layers"]
+    named = [one["config"]["name"] for one in made if one["class_name"] != "InputLayer"]
+    return sorted(named) == sorted(one.name for one in model.layers if not _is_one_of(one, LAYERS[:1]))
 
 
 def _is_one_of(thing: Any, names: tuple[str, ...], room: Any = keras.layers) -> bool:
