@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,14 @@ class Choice(NamedTuple):
 def installed() -> list[str]:
     """Return which of :data:`NAMES` this Python can find, in Keras's order. None is imported."""
     return [name for name in NAMES if importlib.util.find_spec(name)]
+
+
+def version(package: str) -> str | None:
+    """Return which version of a package is installed, or None. It is not imported."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def install_command(name: str) -> str:

@@ -12,10 +12,9 @@ import platform
 import shutil
 import tempfile
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from kerasdl import files
+from kerasdl import backends, files
 
 LIMIT = 2**29  # bytes kept; beyond, the oldest programs go
 ABANDONED = 24 * 3600  # seconds after which the folder of a run that was killed is taken away
@@ -85,18 +84,12 @@ class Kept:
 
 def _machine() -> str:
     """Name what programs depend on: JAX's version, and the processor's instructions."""
+    version = backends.version("jax") or "none"
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
-        return f"jax-{_version()}-{hashlib.sha256(flags.encode()).hexdigest()[:8]}"
-    return f"jax-{_version()}-{platform.machine()}"
-
-
-def _version() -> str:
-    try:
-        return version("jax")
-    except PackageNotFoundError:
-        return "none"
+        return f"jax-{version}-{hashlib.sha256(flags.encode()).hexdigest()[:8]}"
+    return f"jax-{version}-{platform.machine()}"
 
 
 def _programs() -> list[Path]:

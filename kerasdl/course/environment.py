@@ -6,7 +6,8 @@ they start.
 
 import os
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+
+from kerasdl import backends
 
 LEVEL = "--xla_backend_optimization_level={}"
 QUICK = "--xla_cpu_use_fusion_emitters=false"
@@ -30,7 +31,7 @@ def of_chapter(backend: str, fast: bool, often: bool = False) -> dict[str, str]:
         {}
     """
     flags = [LEVEL.format(1 if often else 0)] if fast and backend in ("jax", "tensorflow") else []
-    if backend == "jax" and _jax() <= LATEST:
+    if backend == "jax" and _is_known_to_know_quick(backends.version("jax")):
         flags.append(QUICK)
     found = {"XLA_FLAGS": " ".join(flags)} if flags else {}
     if backend == "tensorflow":
@@ -38,13 +39,20 @@ def of_chapter(backend: str, fast: bool, often: bool = False) -> dict[str, str]:
     return found
 
 
-def of_process(backend: str, variables: Mapping[str, str], at_once: int = 1) -> dict[str, str]:
+def of_lane(at_once: int) -> dict[str, str]:
+    """Return what a process is told that is one of so many at a time."""
+    if at_once == 1:
+        return {}
+    # PyTorch's threads, more of them than cores, wait for one another for longer than they work.
+    return {"OMP_NUM_THREADS": str(max(1, cores() // at_once))}
+
+
+def of_process(backend: str, variables: Mapping[str, str]) -> dict[str, str]:
     """Return the whole environment of a process in which chapters run.
 
     Args:
         backend: its name.
         variables: more of them, for whoever has not set them otherwise.
-        at_once: how many such processes run at a time.
     """
     found = {**variables, **os.environ, "KERAS_BACKEND": backend, "PYTHONUTF8": "1"}
     found.setdefault("MPLBACKEND", "agg")
@@ -53,9 +61,6 @@ def of_process(backend: str, variables: Mapping[str, str], at_once: int = 1) -> 
     # Two processes may share a GPU: else the first one takes all of its memory.
     found.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     found.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    if at_once > 1:
-        # PyTorch's threads, more of them than cores, wait for one another for longer than they work.
-        found.setdefault("OMP_NUM_THREADS", str(max(1, cores() // at_once)))
     return found
 
 
@@ -66,8 +71,5 @@ def cores() -> int:
     return int(cpu_count())
 
 
-def _jax() -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in version("jax").split(".")[:2])
-    except PackageNotFoundError:
-        return LATEST
+def _is_known_to_know_quick(version: str | None) -> bool:
+    return version is not None and tuple(map(int, version.split(".")[:2])) <= LATEST

@@ -8,12 +8,13 @@ import hashlib
 import json
 import platform
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from typing import Any
 
 import keras
 import numpy as np
 from scipy.sparse import issparse
+
+from kerasdl import backends
 
 
 def digest(*parts: Any) -> str:
@@ -65,10 +66,7 @@ def versions() -> dict[str, str]:
 
 def version(package: str) -> str:
     """Return the version of an installed package, or "unknown"."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "unknown"
+    return backends.version(package) or "unknown"
 
 
 def _names(found: Any) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from kerasdl import backends
 from kerasdl.course import environment
 from kerasdl.course.environment import LEVEL, QUICK
 
@@ -21,7 +22,7 @@ QUICKEST = LEVEL.format(0)
     ],
 )
 def test_chapters_ask_xla_for_nothing_that_it_may_not_know(backend, version, fast, flags, monkeypatch):
-    monkeypatch.setattr(environment, "version", lambda _: version)
+    monkeypatch.setattr(backends, "version", lambda _: version)
     assert environment.of_chapter(backend, fast).get("XLA_FLAGS") == flags
 
 
@@ -30,11 +31,14 @@ def test_what_runs_often_is_compiled_a_little_better():
     assert "XLA_FLAGS" not in environment.of_chapter("tensorflow", fast=False, often=True)
 
 
+def told(at_once):
+    return environment.of_process("torch", environment.of_lane(at_once))
+
+
 def test_processes_side_by_side_share_the_cores_out_unless_told_otherwise(monkeypatch):
     monkeypatch.setattr(environment, "cores", lambda: 6)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert "OMP_NUM_THREADS" not in environment.of_process("torch", {})
-    assert environment.of_process("torch", {}, at_once=2)["OMP_NUM_THREADS"] == "3"
-    assert environment.of_process("torch", {}, at_once=9)["OMP_NUM_THREADS"] == "1"
+    threads = {at_once: told(at_once).get("OMP_NUM_THREADS") for at_once in (1, 2, 9)}
+    assert threads == {1: None, 2: "3", 9: "1"}
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
-    assert environment.of_process("torch", {}, at_once=2)["OMP_NUM_THREADS"] == "4"
+    assert told(2)["OMP_NUM_THREADS"] == "4"

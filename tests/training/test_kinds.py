@@ -59,18 +59,7 @@ STACKS = [
     (lambda own: [stock.Dense(3), stock.RepeatVector(own), stock.Flatten()], 2, 3),
     (lambda own: [stock.Reshape((3, 2)), stock.Permute(own), stock.GlobalMaxPooling1D()], (1, 2), (2, 1)),
     (lambda own: [stock.Rescaling(own)], 2.0, 3.0),
-    *(
-        (lambda own, made=made: joined(made(dtype=own)), "float32", "float16")
-        for made in (stock.Add, stock.Subtract)
-    ),
-    *(
-        (lambda own, made=made: joined(made(dtype=own)), "float32", "float16")
-        for made in (stock.Average, stock.Maximum)
-    ),
-    *(
-        (lambda own, made=made: joined(made(dtype=own)), "float32", "float16")
-        for made in (stock.Multiply, stock.Minimum)
-    ),
+    *((lambda own, merge=merge: joined(merge(dtype=own)), "float32", "float16") for merge in MERGING),
     (lambda own: joined(stock.Concatenate(own)), 1, -1),
     (lambda own: joined(stock.Dot(1, normalize=own)), False, True),
     (lambda own: in_time(stock.Conv1D(2, 2, dilation_rate=own)), 1, 2),

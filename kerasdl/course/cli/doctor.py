@@ -8,7 +8,6 @@ import platform
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import PackageNotFoundError, version
 
 from rich.table import Table
 
@@ -36,7 +35,7 @@ def examine() -> int:
         table.add_column(overflow="fold")  # a path is broken rather than cut
     table.add_row("Python", f"{platform.python_version()} ({sys.executable})", "")
     for package in PACKAGES:
-        found = _version(package)
+        found = backends.version(package)
         table.add_row(package, found or "missing", "" if found else f"pip install {package}")
     table.add_section()
     with ThreadPoolExecutor() as pool:
@@ -58,13 +57,6 @@ def examine() -> int:
         table.add_row(*row)
     console.print(table)
     return 0 if _runs(states) else 1
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _probe(name: str) -> tuple[bool, str]:

@@ -7,11 +7,10 @@ chapter's code, a setting, a version, the source of its data.
 import json
 import platform
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from kerasdl import __version__
+from kerasdl import __version__, backends
 from kerasdl.course import reached, request, results, syllabus, workplace
 
 DATA = {
@@ -59,12 +58,7 @@ def _version(name: str) -> str | None:
     """The version that a run now would record."""
     if name in ("python", "kerasdl"):
         return platform.python_version() if name == "python" else __version__
-    for package in (name, f"{name}-cpu"):
-        try:
-            return metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return None
+    return backends.version(name) or backends.version(f"{name}-cpu")
 
 
 def _source(name: str) -> str | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kerasdl import files
-from kerasdl.course import compiled, mistakes, results, syllabus, workplace
+from kerasdl.course import compiled, environment, mistakes, results, syllabus, workplace
 from kerasdl.course.cli.process import GRACE_SECONDS, Worker
 
 # How often to look up: a wait without end is deaf to Ctrl-C on Windows.
@@ -110,7 +110,7 @@ class Lane:
     ):
         self._jobs = {job.script.name: job for job in jobs}
         self._backend, self._devices, self._keep, self._place = backend, devices, keep, place
-        self._at_once = at_once
+        self._variables = environment.of_lane(at_once)
         self._folder = place.folder / backend
         self._turn = threading.Lock()
         self._worker: Worker | None = None
@@ -128,8 +128,7 @@ class Lane:
                     [job.plain() for job in waiting],
                     self._devices,
                     self._folder,
-                    programs.environment,
-                    self._at_once,
+                    programs.environment | self._variables,
                 ) as worker,
             ):
                 self._hold(worker)

@@ -46,17 +46,10 @@ class Worker:
         devices: on how many each model trains; on PyTorch torchrun starts a process for each.
         folder: where the chapters work.
         variables: more of the environment.
-        at_once: how many workers run at a time, this one among them.
     """
 
     def __init__(
-        self,
-        backend: str,
-        jobs: list[dict],
-        devices: int,
-        folder: Path,
-        variables: Mapping[str, str],
-        at_once: int = 1,
+        self, backend: str, jobs: list[dict], devices: int, folder: Path, variables: Mapping[str, str]
     ):
         command = python("kerasdl.course.cli.worker", str(folder), json.dumps(jobs))
         if backend == "torch" and devices > 1:
@@ -65,7 +58,7 @@ class Worker:
         self._asked = self._told = False
         self.process = subprocess.Popen(
             command,
-            env=environment.of_process(backend, variables, at_once),
+            env=environment.of_process(backend, variables),
             stdin=subprocess.PIPE,  # nothing is written: it ends when this process does
             stdout=subprocess.PIPE,
             text=True,

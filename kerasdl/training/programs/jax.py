@@ -172,11 +172,11 @@ class Program(contract.Program):
                     step.trace(np.int32(0), values, data, rows).jaxpr
                 )
             if traces.apart[training]:
-                rows, step = self.put(rows), traces.alone[training]
+                rows = self.put(rows)
                 # Each step writes over what the one before it left; the last chunk's are kept.
                 values = jax.tree.map(lambda value: jax.device_put(value, may_alias=False), values)
                 for number in range(start, stop):
-                    values, found = step(np.int32(number), values, data, rows)
+                    values, found = traces.alone[training](np.int32(number), values, data, rows)
             else:
                 values, found = traces.loops[training](values, data, rows, np.int32(start), np.int32(stop))
         finally:
