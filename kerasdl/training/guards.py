@@ -98,7 +98,9 @@ def check_arrays(x: Any, y: Any) -> Any:
 
 
 def check_targets(model: keras.Model, y: np.ndarray, name: str = "y") -> None:
-    """Refuse targets that a loss would broadcast, such as ``(n,)`` or ``(n, 3)`` against outputs ``(n, 1)``.
+    """Refuse targets of other shapes than the outputs', such as ``(n,)`` or ``(n, 3)`` against ``(n, 1)``.
+
+    A loss would broadcast these; others a backend refuses in words of its own.
 
     Args:
         model: built; of several outputs nothing is asked, and of a loss of one's own little.
@@ -120,10 +122,10 @@ def check_targets(model: keras.Model, y: np.ndarray, name: str = "y") -> None:
     if not isinstance(output, tuple) or np.ndim(y) != len(output) or not _by_element(model):
         return
     columns, outputs = np.shape(y)[-1], output[-1]
-    if columns != outputs and 1 in (columns, outputs):
+    if columns != outputs:
+        why = ", for the loss would repeat the smaller one" if 1 in (columns, outputs) else ""
         raise ValueError(
-            f"{name} has shape {np.shape(y)}, the model's output {output}: make the last numbers equal, for "
-            "the loss would repeat the smaller one"
+            f"{name} has shape {np.shape(y)}, the model's output {output}: make the last numbers equal{why}"
         )
 
 

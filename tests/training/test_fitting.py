@@ -163,6 +163,8 @@ def test_targets_are_compared_with_outputs_by_the_loss_that_there_is(data):
             continue
         with pytest.raises(ValueError, match=r"y has shape \(23, 1\), the model's output \(None, 4\)"):
             training.fit(model, x, y, epochs=1)
+        with pytest.raises(ValueError, match=r"shape \(23, 5\), .* \(None, 4\): make the last .* equal$"):
+            training.fit(model, x, np.repeat(y, 5, 1), epochs=1)
 
 
 def test_what_yields_batches_is_refused_with_the_mend(data):
